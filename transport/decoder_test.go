@@ -1,0 +1,395 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+)
+
+const testLimit = 128 << 10
+
+// masked encodes a client's frame.
+func masked(first byte, payload []byte) []byte {
+	mask := [4]byte{0x12, 0xa7, 0xff, 0x03}
+	b := []byte{first}
+	switch n := len(payload); {
+	case n < 126:
+		b = append(b, 0x80|byte(n))
+	case n < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
+	}
+	b = append(b, mask[:]...)
+	at := len(b)
+	b = append(b, payload...)
+	for i := range payload {
+		b[at+i] ^= mask[i%4]
+	}
+	return b
+}
+
+func text(s string) []byte { return masked(0x81, []byte(s)) }
+
+// decode runs the input through a decoder, cut at the given offsets, and renders the events.
+func decode(t testing.TB, input []byte, limit int, cuts ...int) (*decoder, []string) {
+	t.Helper()
+	var d decoder
+	var got []string
+	from := 0
+	for _, cut := range append(cuts, len(input)) {
+		// A copy of its own, for the decoder unmasks in place.
+		p := bytes.Clone(input[from:cut])
+		from = cut
+		for {
+			var ev event
+			ev, p = d.next(p, limit)
+			if ev.kind == eventNone {
+				if len(p) != 0 {
+					t.Fatalf("%d bytes left over", len(p))
+				}
+				break
+			}
+			got = append(got, render(ev))
+			if ev.kind == eventBroken && d.hold != nil {
+				t.Fatal("a broken decoder holds memory")
+			}
+		}
+	}
+	if !d.holding() && d.hold != nil {
+		t.Fatal("an idle decoder holds memory")
+	}
+	return &d, got
+}
+
+func render(ev event) string {
+	switch ev.kind {
+	case eventMessage:
+		if ev.binary {
+			return fmt.Sprintf("binary %q", ev.payload)
+		}
+		return fmt.Sprintf("text %q", ev.payload)
+	case eventPing:
+		return fmt.Sprintf("ping %q", ev.payload)
+	case eventPong:
+		return fmt.Sprintf("pong %q", ev.payload)
+	case eventClose:
+		return fmt.Sprintf("close %d", ev.code)
+	case eventBroken:
+		return fmt.Sprintf("broken %d", ev.code)
+	}
+	return "none"
+}
+
+func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+// framingCases are streams with the events that they must give, however they are cut.
+var framingCases = []struct {
+	name  string
+	input []byte
+	want  []string
+}{
+	{"text", text("hello"), []string{`text "hello"`}},
+	{"empty text", text(""), []string{`text ""`}},
+	{"binary", masked(0x82, []byte{0, 255}), []string{`binary "\x00\xff"`}},
+	{"two", join(text("a"), text("b")), []string{`text "a"`, `text "b"`}},
+	{"125", text(strings.Repeat("x", 125)), []string{fmt.Sprintf("text %q", strings.Repeat("x", 125))}},
+	{"126", text(strings.Repeat("x", 126)), []string{fmt.Sprintf("text %q", strings.Repeat("x", 126))}},
+	{"65535", text(strings.Repeat("x", 65535)), []string{fmt.Sprintf("text %q", strings.Repeat("x", 65535))}},
+	{"65536", text(strings.Repeat("x", 65536)), []string{fmt.Sprintf("text %q", strings.Repeat("x", 65536))}},
+	{"fragments", join(masked(0x01, []byte("he")), masked(0x00, []byte("ll")), masked(0x80, []byte("o"))), []string{`text "hello"`}},
+	{"binary fragments", join(masked(0x02, []byte("he")), masked(0x80, []byte("llo")), text("x")), []string{`binary "hello"`, `text "x"`}},
+	{"empty fragments", join(masked(0x01, nil), masked(0x00, nil), masked(0x80, nil)), []string{`text ""`}},
+	{"empty first fragment", join(masked(0x01, nil), masked(0x80, []byte("x"))), []string{`text "x"`}},
+	{
+		"control between fragments",
+		join(masked(0x01, []byte("he")), masked(0x89, []byte("p")), masked(0x00, []byte("l")), masked(0x8a, nil), masked(0x80, []byte("lo"))),
+		[]string{`ping "p"`, `pong ""`, `text "hello"`},
+	},
+	{"ping between empty fragments", join(masked(0x01, nil), masked(0x89, []byte("p")), masked(0x80, nil)), []string{`ping "p"`, `text ""`}},
+	{"ping", masked(0x89, []byte("x")), []string{`ping "x"`}},
+	{"ping of 125", masked(0x89, bytes.Repeat([]byte("x"), 125)), []string{fmt.Sprintf("ping %q", strings.Repeat("x", 125))}},
+	{"close", masked(0x88, nil), []string{"close 1005"}},
+	{"close 1000", masked(0x88, []byte{3, 232}), []string{"close 1000"}},
+	{"close with reason", masked(0x88, []byte("\x03\xe8gr\xc3\xbc\xc3\x9fe")), []string{"close 1000"}},
+	{"close 1012", masked(0x88, []byte{0x03, 0xf4}), []string{"close 1012"}},
+	{"close 4999", masked(0x88, []byte{0x13, 0x87}), []string{"close 4999"}},
+
+	{"close of one byte", masked(0x88, []byte{3}), []string{"broken 1002"}},
+	{"close 999", masked(0x88, []byte{0x03, 0xe7}), []string{"broken 1002"}},
+	{"close 1004", masked(0x88, []byte{0x03, 0xec}), []string{"broken 1002"}},
+	{"close 1005", masked(0x88, []byte{0x03, 0xed}), []string{"broken 1002"}},
+	{"close 1006", masked(0x88, []byte{0x03, 0xee}), []string{"broken 1002"}},
+	{"close 1015", masked(0x88, []byte{0x03, 0xf7}), []string{"broken 1002"}},
+	{"close 2999", masked(0x88, []byte{0x0b, 0xb7}), []string{"broken 1002"}},
+	{"close 5000", masked(0x88, []byte{0x13, 0x88}), []string{"broken 1002"}},
+	{"close with bad reason", masked(0x88, []byte("\x03\xe8\xff")), []string{"broken 1007"}},
+	{"not masked", []byte{0x81, 0x01, 'x'}, []string{"broken 1002"}},
+	{"RSV1", masked(0xc1, []byte("x")), []string{"broken 1002"}},
+	{"RSV2", masked(0xa1, []byte("x")), []string{"broken 1002"}},
+	{"RSV3", masked(0x91, []byte("x")), []string{"broken 1002"}},
+	{"opcode 3", masked(0x83, nil), []string{"broken 1002"}},
+	{"opcode 7", masked(0x87, nil), []string{"broken 1002"}},
+	{"opcode 11", masked(0x8b, nil), []string{"broken 1002"}},
+	{"opcode 15", masked(0x8f, nil), []string{"broken 1002"}},
+	{"ping in fragments", masked(0x09, []byte("x")), []string{"broken 1002"}},
+	{"ping of 126", masked(0x89, bytes.Repeat([]byte("x"), 126)), []string{"broken 1002"}},
+	{"continuation of nothing", masked(0x80, []byte("x")), []string{"broken 1002"}},
+	{"continuation after a message", join(masked(0x01, []byte("x")), masked(0x80, []byte("y")), masked(0x80, nil)), []string{`text "xy"`, "broken 1002"}},
+	{"text within a message", join(masked(0x01, []byte("x")), text("y")), []string{"broken 1002"}},
+	{"length not minimal, 16 bits", []byte{0x81, 0xfe, 0, 125, 1, 2, 3, 4}, []string{"broken 1002"}},
+	{"length not minimal, 64 bits", []byte{0x81, 0xff, 0, 0, 0, 0, 0, 0, 255, 255, 1, 2, 3, 4}, []string{"broken 1002"}},
+	{"length with the highest bit", []byte{0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, []string{"broken 1002"}},
+	{"too large", []byte{0x81, 0xff, 0, 0, 0, 0, 0, 2, 0, 1, 1, 2, 3, 4}, []string{"broken 1009"}},
+	{"of the largest length", []byte{0x81, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, []string{"broken 1009"}},
+	{
+		"too large in sum",
+		join(masked(0x01, make([]byte, testLimit-1)), masked(0x80, []byte("ab"))[:6]),
+		[]string{"broken 1009"},
+	},
+	{"nothing after broken", join(masked(0x83, nil), text("x")), []string{"broken 1002"}},
+}
+
+func TestDecoder_Framing(t *testing.T) {
+	for _, tt := range framingCases {
+		t.Run(tt.name, func(t *testing.T) {
+			check := func(cuts ...int) {
+				t.Helper()
+				if _, got := decode(t, tt.input, testLimit, cuts...); fmt.Sprint(got) != fmt.Sprint(tt.want) {
+					t.Fatalf("cut at %v: got %.200q, want %.200q", cuts, got, tt.want)
+				}
+			}
+			check()
+			for i := 1; i < min(len(tt.input), 40); i++ {
+				check(i)
+				check(len(tt.input) - i)
+			}
+			if len(tt.input) < 300 {
+				var every []int
+				for i := 1; i < len(tt.input); i++ {
+					every = append(every, i)
+				}
+				check(every...)
+			}
+		})
+	}
+}
+
+func TestDecoder_TakesTheLargestMessage(t *testing.T) {
+	whole := text(strings.Repeat("x", testLimit))
+	for _, cuts := range [][]int{nil, {1}, {14}, {1000, 70000}} {
+		if _, got := decode(t, whole, testLimit, cuts...); len(got) != 1 || len(got[0]) != testLimit+7 {
+			t.Errorf("cut at %v: %d events", cuts, len(got))
+		}
+	}
+	half := make([]byte, testLimit/2)
+	if _, got := decode(t, join(masked(0x01, half), masked(0x89, make([]byte, 125)), masked(0x80, half)), testLimit, 100, 70000); len(got) != 2 {
+		t.Errorf("in fragments: %.100q", got)
+	}
+}
+
+func TestDecoder_RefusesTooManyFragments(t *testing.T) {
+	input := masked(0x01, nil)
+	for range maxFragments {
+		input = append(input, masked(0x00, nil)...)
+	}
+	if _, got := decode(t, input, testLimit); fmt.Sprint(got) != "[broken 1009]" {
+		t.Errorf("got %v", got)
+	}
+	input = masked(0x01, nil)
+	for range maxFragments - 2 {
+		input = append(input, masked(0x00, nil)...)
+	}
+	input = append(input, masked(0x80, []byte("x"))...)
+	if _, got := decode(t, append(input, input...), testLimit); fmt.Sprint(got) != `[text "x" text "x"]` {
+		t.Errorf("at the bound: got %v", got)
+	}
+}
+
+func TestDecoder_HoldsOnlyWhatHasCome(t *testing.T) {
+	announced := []byte{0x81, 0xff, 0, 0, 0, 0, 0, 2, 0, 0, 1, 2, 3, 4}
+	d, _ := decode(t, announced, testLimit)
+	if d.hold != nil {
+		t.Errorf("holds %d bytes for a header", cap(d.hold.b))
+	}
+	d, _ = decode(t, append(announced, 'x'), testLimit)
+	if cap(d.hold.b) != chunkSizes[0] {
+		t.Errorf("holds %d bytes for one byte", cap(d.hold.b))
+	}
+}
+
+func TestDecoder_KnowsWhatIsUnderWay(t *testing.T) {
+	var d decoder
+	feed := func(p []byte) {
+		p = bytes.Clone(p)
+		for ev, rest := d.next(p, testLimit); ev.kind != eventNone; ev, rest = d.next(rest, testLimit) {
+		}
+	}
+	expect := func(what string, holding, progress bool) {
+		t.Helper()
+		if got := d.holding(); got != holding {
+			t.Errorf("%s: holding %v", what, got)
+		}
+		if got := d.takeProgress(); got != progress {
+			t.Errorf("%s: progress %v", what, got)
+		}
+	}
+	expect("new", false, false)
+	feed(text("x"))
+	expect("a message", false, true)
+	feed([]byte{0x81})
+	expect("a byte of a header", true, false)
+	feed(text("x")[1:])
+	expect("its rest", false, true)
+	feed(masked(0x01, []byte("x")))
+	expect("a fragment", true, false)
+	feed(masked(0x89, []byte("x")))
+	expect("a ping in between", true, false)
+	feed(append(masked(0x80, []byte("x")), 0x81))
+	expect("the end, and the next one", true, true)
+}
+
+func TestDecoder_WholeFramesCostNoAllocation(t *testing.T) {
+	frame := text(strings.Repeat("x", 200))
+	input := make([]byte, len(frame))
+	var d decoder
+	if n := testing.AllocsPerRun(100, func() {
+		copy(input, frame)
+		ev, rest := d.next(input, testLimit)
+		if ev.kind != eventMessage || len(rest) != 0 {
+			t.Fatal("no message")
+		}
+		d.next(rest, testLimit)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzDecoder holds that the events do not depend on where the input is cut, and that they are those that gobwas/ws, a
+// frame at a time, finds in the same input.
+func FuzzDecoder(f *testing.F) {
+	for _, tt := range framingCases {
+		if len(tt.input) < 1000 {
+			f.Add(tt.input, uint64(1))
+		}
+	}
+	f.Fuzz(func(t *testing.T, input []byte, seed uint64) {
+		const limit = 300
+		_, whole := decode(t, input, limit)
+		random := rand.New(rand.NewPCG(seed, 0))
+		var cuts []int
+		for at := 0; at < len(input); {
+			cuts = append(cuts, at)
+			at += 1 + random.IntN(1+random.IntN(20))
+		}
+		d, cut := decode(t, input, limit, cuts...)
+		if fmt.Sprint(whole) != fmt.Sprint(cut) {
+			t.Fatalf("whole %q, cut at %v %q", whole, cuts, cut)
+		}
+		if d.hold != nil && cap(d.hold.b) > 4*(limit+125)+chunkSizes[0] {
+			t.Fatalf("holds %d bytes", cap(d.hold.b))
+		}
+		if want := reference(input, limit); fmt.Sprint(whole) != fmt.Sprint(want) {
+			t.Fatalf("got %q, gobwas/ws %q", whole, want)
+		}
+	})
+}
+
+// reference finds the events of a stream with the parts of gobwas/ws that read from a Reader.
+func reference(input []byte, limit int) (events []string) {
+	r := bytes.NewReader(input)
+	state := ws.StateServerSide
+	var message []byte
+	var binary bool
+	fragments := 0
+	for {
+		start := len(input) - r.Len()
+		if r.Len() < 2 {
+			return events
+		}
+		early := ws.Header{Fin: input[start]&0x80 != 0, Rsv: input[start] >> 4 & 7, OpCode: ws.OpCode(input[start] & 15),
+			Masked: input[start+1]&0x80 != 0, Length: int64(input[start+1] & 0x7f)}
+		if ws.CheckHeader(early, state) != nil {
+			return append(events, "broken 1002")
+		}
+		if b := input[start:]; b[1]&0x7f == 126 && len(b) >= 4 && b[2] == 0 && b[3] < 126 ||
+			b[1]&0x7f == 127 && len(b) >= 10 && (bytes.Equal(b[2:8], make([]byte, 6)) || b[2]&0x80 != 0) {
+			return append(events, "broken 1002")
+		}
+		h, err := ws.ReadHeader(r)
+		if err != nil {
+			return events
+		}
+		if !h.OpCode.IsControl() {
+			if h.OpCode == ws.OpContinuation || !h.Fin {
+				fragments++
+			}
+			if h.Length > int64(limit-len(message)) || fragments > maxFragments {
+				return append(events, "broken 1009")
+			}
+		}
+		if h.Length > int64(r.Len()) {
+			return events
+		}
+		body := make([]byte, h.Length)
+		r.Read(body)
+		ws.Cipher(body, h.Mask, 0)
+		switch h.OpCode {
+		case ws.OpPing:
+			events = append(events, fmt.Sprintf("ping %q", body))
+			continue
+		case ws.OpPong:
+			events = append(events, fmt.Sprintf("pong %q", body))
+			continue
+		case ws.OpClose:
+			if len(body) == 0 {
+				events = append(events, "close 1005")
+				continue
+			}
+			code, reason := ws.ParseCloseFrameDataUnsafe(body)
+			known := code >= 1012 && code <= 1014 || code > 4999
+			switch err := ws.CheckCloseFrameData(code, reason); {
+			case len(body) == 1, err != nil && err != ws.ErrProtocolInvalidUTF8 && !known, code > 4999:
+				return append(events, "broken 1002")
+			case err == ws.ErrProtocolInvalidUTF8 || known && string(bytes.ToValidUTF8(body[2:], nil)) != reason:
+				return append(events, "broken 1007")
+			}
+			events = append(events, fmt.Sprintf("close %d", code))
+			continue
+		case ws.OpText, ws.OpBinary:
+			binary = h.OpCode == ws.OpBinary
+		}
+		message = append(message, body...)
+		if !h.Fin {
+			state = state.Set(ws.StateFragmented)
+			continue
+		}
+		kind := "text"
+		if binary {
+			kind = "binary"
+		}
+		events = append(events, fmt.Sprintf("%s %q", kind, message))
+		state, message, fragments = state.Clear(ws.StateFragmented), nil, 0
+	}
+}
+
+func BenchmarkDecoder(b *testing.B) {
+	frame := text(strings.Repeat("x", 200))
+	input := make([]byte, 0, 100*len(frame))
+	arena := make([]byte, cap(input))
+	for range 100 {
+		input = append(input, frame...)
+	}
+	var d decoder
+	b.SetBytes(int64(len(input)))
+	for b.Loop() {
+		copy(arena, input)
+		for ev, rest := d.next(arena, testLimit); ev.kind != eventNone; ev, rest = d.next(rest, testLimit) {
+		}
+	}
+}
