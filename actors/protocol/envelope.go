@@ -1,25 +1,30 @@
 package protocol
 
-import "errors"
-
-// What a frame that cannot be taken is refused with. Callers compare with ==.
-var (
-	// ErrInvalid: the frame is valid UTF-8 and not the JSON object it has to be.
-	ErrInvalid = errors.New("invalid message")
-	// ErrUTF8: the frame is not valid UTF-8, whatever else may be wrong with it.
-	ErrUTF8 = errors.New("invalid UTF-8")
-)
-
-// Envelope is a frame of the plain profile. Its slices are raw contents of JSON strings, escapes untouched, and point
-// into the frame.
+// Envelope is a frame of the plain profile. Its slices are the raw contents of JSON strings, escapes untouched, and
+// point into the frame.
 type Envelope struct {
 	From, To, Payload []byte
-	HasFrom           bool // there was a from
-	Exact             bool // the frame has the three keys, plainly written, and nothing else: it may be forwarded as it is
+	HasFrom           bool // from is optional: without it the sender is the connection's user
+	Exact             bool // the frame is from, to and payload, names without escapes, and nothing else: forward it as it is
 }
 
-// Parse reads a frame.
+// Parse reads a frame and returns nil, ErrInvalid or ErrUTF8. With ErrInvalid, To is still what the frame said as far
+// as it could be read, for the error to repeat; the other fields mean nothing then.
+//
+// A frame is one JSON object with the strings to and payload and, optionally, from. Other members are ignored, but all
+// of the frame has to be JSON, with no name twice in one object and nothing deeper than MaxNesting.
 func (e *Envelope) Parse(frame []byte) error {
-	*e = Envelope{}
-	return ErrInvalid
+	s := scanner{frame: frame}
+	err := s.scan()
+	if err == ErrUTF8 {
+		*e = Envelope{}
+		return err
+	}
+	e.From, e.To, e.Payload = s.raw(fieldFrom), s.raw(fieldTo), s.raw(fieldPayload)
+	e.HasFrom = s.has(fieldFrom)
+	e.Exact = !s.odd && s.seen == 1<<fieldFrom|1<<fieldTo|1<<fieldPayload
+	if e.To == nil || e.Payload == nil || e.HasFrom && e.From == nil {
+		return ErrInvalid
+	}
+	return err
 }
