@@ -121,18 +121,16 @@ func Share(whole, low int64) func(string) (int64, error) {
 }
 
 // Rate takes so many a second, "20/s", or "off", which is 0: no bound.
-func Rate(text string) (float64, error) {
+func Rate(text string) (int, error) {
 	if text == "off" {
 		return 0, nil
 	}
-	for suffix, seconds := range map[string]float64{"/s": 1, "/m": 60, "/h": 3600} {
-		if number, ok := strings.CutSuffix(text, suffix); ok {
-			if n, err := strconv.ParseFloat(number, 64); err == nil && n > 0 && n <= 1e9 {
-				return n / seconds, nil
-			}
+	if number, ok := strings.CutSuffix(text, "/s"); ok {
+		if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= 1e9 {
+			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no rate: write so many per second, minute or hour, such as 20/s, 100/m or 1000/h, or off", text)
+	return 0, fmt.Errorf("%q is no rate: write a whole number per second, such as 20/s, or off", text)
 }
 
 // HostPort takes an address to listen on: host:port, with an empty host for every interface and port 0 for any.

@@ -1,0 +1,43 @@
+# Short names for what is done often. Each target sets up what it needs by itself; .ci/run is `make test`.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+FUZZTIME ?= 1m
+BENCH ?= .
+COUNT ?= 6
+
+# What the race detector is worth its time for: whatever shares memory between goroutines.
+RACE = ./actors/... ./transport/... ./persistence/... ./cmd/...
+
+.PHONY: run build test lint fmt bench soak fuzz tools
+
+run: build ## build the server and run it on its defaults
+	bin/enigma serve
+
+build: ## build bin/enigma
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/enigma ./cmd/enigma
+
+test: tools lint ## everything a change must pass
+	go test -timeout 5m ./...
+	go test -race -timeout 8m $(RACE)
+	@echo 'all tests passed'
+
+lint: ## formatting, vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+fmt: ## format all sources
+	gofmt -w .
+
+bench: ## benchmarks; compare two runs with: go tool benchstat OLD NEW
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+soak: tools ## the long versions of the tests that have one
+	ENIGMA_SOAK=1 go test -count 1 -timeout 6h ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+tools: ## what the tests need beside Go
+	@.ci/need redis-server redis-sentinel strace curl

@@ -1,0 +1,74 @@
+package main_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
+)
+
+// fetch asks the admin listener, with the given Host if there is one.
+func fetch(t *testing.T, s *enigmatest.Server, path, host string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, "http://"+s.Admin+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+func TestAdmin_ShowsHealthMetricsAndProfiles(t *testing.T) {
+	s := enigmatest.Start(t)
+	u := s.Connect(s.Login("alice"))
+	u.Send(u.ID, "to myself")
+	u.Expect()
+	for path, want := range map[string]string{
+		"/healthz":                       "ok",
+		"/readyz":                        "ok",
+		"/metrics":                       "go_goroutines",
+		"/debug/pprof/":                  "goroutine",
+		"/debug/pprof/goroutine?debug=1": "goroutine profile",
+	} {
+		if status, text := fetch(t, s, path, ""); status != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %.200s", path, status, text)
+		}
+	}
+}
+
+func TestAdmin_AnswersToThisMachineOnly(t *testing.T) {
+	s := enigmatest.Start(t)
+	for host, want := range map[string]int{
+		"":                    http.StatusOK,
+		"localhost":           http.StatusOK,
+		"LOCALHOST:9090":      http.StatusOK,
+		"[::1]:9090":          http.StatusOK,
+		"127.1.2.3":           http.StatusOK,
+		"evil.example":        http.StatusForbidden,
+		"evil.example:9090":   http.StatusForbidden,
+		"localhost.evil:9090": http.StatusForbidden,
+		"192.0.2.1:9090":      http.StatusForbidden,
+	} {
+		if status, text := fetch(t, s, "/metrics", host); status != want {
+			t.Errorf("Host %q: %d %.100s, want %d", host, status, text, want)
+		}
+	}
+}
+
+func TestAdmin_CanBeOff(t *testing.T) {
+	s := enigmatest.Start(t, "--admin", "off")
+	if s.Admin != "" || strings.Contains(s.Output(), "metrics") {
+		t.Errorf("an admin listener is announced:\n%s", s.Output())
+	}
+}

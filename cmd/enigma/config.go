@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
+)
+
+// Config is what serve can be told. Names, defaults and meanings stand in [Config.table] and nowhere else.
+type Config struct {
+	Listen  string   // host:port
+	Store   storeURL // which store, and where
+	Origins []string // allowed browser origins; nil for any
+	TLSCert string   // PEM files; both or none
+	TLSKey  string
+	Admin   string // host:port; empty for off
+
+	MaxMessage      int64 // bytes
+	MailboxMessages int
+	MailboxBytes    int64
+	TTL             time.Duration
+
+	ConfirmInterval time.Duration
+	SpillAfter      time.Duration
+	IdleTimeout     time.Duration
+	CreditMessages  int
+	CreditBytes     int64
+	OutboxBytes     int64
+
+	RateLogins    int // per second and source address; 0 for no bound
+	RateMessages  int // per second and conn; 0 for no bound
+	MaxConnsPerIP int
+	TrustedProxy  []netip.Prefix
+
+	Memory  int64 // bytes
+	MinFree int64 // bytes
+
+	ShutdownTimeout time.Duration
+	LogLevel        slog.Level
+	LogFormat       string
+}
+
+// The bounds of sizes, where nothing else bounds them: far above use, far below where arithmetic would overflow.
+const (
+	anyCount = math.MaxInt32
+	anySize  = 1 << 50
+)
+
+// table describes every setting of serve.
+func (c *Config) table() settings.Table {
+	return settings.Table{
+		{Name: "listen", Default: "127.0.0.1:8080", Set: settings.Into(&c.Listen, settings.HostPort),
+			Usage: "address to serve on, HOST:PORT; port 0 picks a free one"},
+		{Name: "store", Default: "./enigma-data", Set: settings.Into(&c.Store, parseStore),
+			Usage: "where undelivered mail and keys are kept: a directory, redis://HOST:PORT, rediss://, redis+sentinel://, or memory, which nothing survives"},
+		{Name: "origin", Default: "*", Set: settings.Into(&c.Origins, settings.Origins),
+			Usage: "web origins whose pages may connect, separated by commas"},
+		{Name: "tls-cert", Set: settings.Into(&c.TLSCert, settings.Text),
+			Usage: "PEM file with the certificate chain, for TLS in this process; read again when it changes and on SIGHUP"},
+		{Name: "tls-key", Set: settings.Into(&c.TLSKey, settings.Text),
+			Usage: "PEM file with the key of the certificate"},
+		{Name: "admin", Default: "127.0.0.1:9090", Set: settings.Into(&c.Admin, settings.HostPortOrOff),
+			Usage: "address for metrics, health and profiles, not for the public; or off"},
+
+		{Name: "max-message", Default: "128KiB", Set: settings.Into(&c.MaxMessage, settings.Size(1<<10, 16<<20)),
+			Usage: "largest message, everything in its frames counted"},
+		{Name: "mailbox-messages", Default: "1000", Set: settings.Into(&c.MailboxMessages, settings.Int(1, anyCount)),
+			Usage: "undelivered messages kept per user"},
+		{Name: "mailbox-bytes", Default: "16MiB", Set: settings.Into(&c.MailboxBytes, settings.Size(1<<10, anySize)),
+			Usage: "undelivered bytes kept per user"},
+		{Name: "ttl", Default: "720h", Set: settings.Into(&c.TTL, settings.Duration(time.Second, 10*365*24*time.Hour)),
+			Usage: "how long an undelivered message is kept"},
+
+		{Name: "confirm-interval", Default: "100ms", Set: settings.Into(&c.ConfirmInterval, settings.Duration(time.Millisecond, time.Minute)),
+			Usage: "least time between two Pings that confirm messages riding with data"},
+		{Name: "spill-after", Default: "1s", Set: settings.Into(&c.SpillAfter, settings.Duration(10*time.Millisecond, time.Hour)),
+			Usage: "how long a sent message may stay unconfirmed before it is stored"},
+		{Name: "idle-timeout", Default: "60s", Set: settings.Into(&c.IdleTimeout, settings.Duration(time.Second, 24*time.Hour)),
+			Usage: "silence after which a connection is pinged; after three times that it is dropped"},
+		{Name: "credit-messages", Default: "256", Set: settings.Into(&c.CreditMessages, settings.Int(1, anyCount)),
+			Usage: "messages of one connection that may be under way before it is read no further"},
+		{Name: "credit-bytes", Default: "1MiB", Set: settings.Into(&c.CreditBytes, settings.Size(1<<10, anySize)),
+			Usage: "bytes of one connection that may be under way before it is read no further"},
+		{Name: "outbox-bytes", Default: "256KiB", Set: settings.Into(&c.OutboxBytes, settings.Size(1<<10, anySize)),
+			Usage: "unconfirmed bytes held in memory per connection; more goes to the store"},
+
+		{Name: "rate-logins", Default: "20/s", Set: settings.Into(&c.RateLogins, settings.Rate),
+			Usage: "logins per source address; or off"},
+		{Name: "rate-messages", Default: "2000/s", Set: settings.Into(&c.RateMessages, settings.Rate),
+			Usage: "messages per connection; or off"},
+		{Name: "max-conns-per-ip", Default: "10000", Set: settings.Into(&c.MaxConnsPerIP, settings.Int(1, anyCount)),
+			Usage: "connections per source address"},
+		{Name: "trusted-proxy", Set: settings.Into(&c.TrustedProxy, settings.Prefixes),
+			Usage: "networks whose X-Forwarded-For is believed, separated by commas; loopback always is"},
+
+		{Name: "memory", Default: "25%", Set: settings.Into(&c.Memory, settings.Share(machineMemory(), 16<<20)),
+			Usage: "memory for messages on their way, all connections together: a size or a share of the machine's (or the container's)"},
+		{Name: "min-free", Default: "64MiB", Set: settings.Into(&c.MinFree, settings.Size(0, anySize)),
+			Usage: "free disk below which no more mail is stored (embedded store)"},
+
+		{Name: "shutdown-timeout", Default: "10s", Set: settings.Into(&c.ShutdownTimeout, settings.Duration(time.Second, time.Hour)),
+			Usage: "time for an orderly stop after SIGTERM or SIGINT"},
+		{Name: "log-level", Default: "info", Set: settings.Into(&c.LogLevel, parseLevel),
+			Usage: "debug, info, warn or error"},
+		{Name: "log-format", Default: "text", Set: settings.Into(&c.LogFormat, settings.OneOf("text", "json")),
+			Usage: "text or json; the log goes to stderr"},
+	}
+}
+
+// loadConfig reads the configuration of serve. Errors are usage errors.
+func loadConfig(sys *system, args []string) (*Config, []string, error) {
+	var c Config
+	loaded, err := c.table().Load(args, sys.environ)
+	switch {
+	case errors.Is(err, settings.ErrHelp):
+		return nil, nil, err
+	case err == nil && len(loaded.Args) > 0:
+		err = fmt.Errorf("serve takes settings only: what is %q to be? Write --NAME VALUE", loaded.Args[0])
+	case err == nil:
+		err = c.check()
+	}
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	return &c, loaded.Warnings, nil
+}
+
+// check finds values that are right alone and wrong together.
+func (c *Config) check() error {
+	var errs []error
+	wrong := func(is bool, format string, args ...any) {
+		if is {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	size := settings.FormatSize
+	wrong((c.TLSCert == "") != (c.TLSKey == ""), "--tls-cert and --tls-key belong together: write both or neither")
+	wrong(c.Admin == c.Listen && !anyPort(c.Listen), "--admin and --listen are both %s: write another port, or --admin off", c.Listen)
+	wrong(c.MailboxBytes < c.MaxMessage, "--mailbox-bytes %s does not hold one message of --max-message %s: write at least as much",
+		size(c.MailboxBytes), size(c.MaxMessage))
+	wrong(c.OutboxBytes > c.Memory, "--outbox-bytes %s exceeds --memory %s: write at most as much", size(c.OutboxBytes), size(c.Memory))
+	wrong(c.SpillAfter < c.ConfirmInterval, "--spill-after %s is shorter than --confirm-interval %s: every message would be stored; write at least as much",
+		c.SpillAfter, c.ConfirmInterval)
+	return errors.Join(errs...)
+}
+
+// parseLevel takes the name of a log level.
+func parseLevel(text string) (slog.Level, error) {
+	name, err := settings.OneOf("debug", "info", "warn", "error")(text)
+	if err != nil {
+		return 0, err
+	}
+	var level slog.Level
+	return level, level.UnmarshalText([]byte(name))
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// load reads a configuration from flags alone.
+func load(t *testing.T, args ...string) (*Config, error) {
+	t.Helper()
+	c, _, err := loadConfig(&system{}, args)
+	return c, err
+}
+
+func TestConfig_DefaultsHold(t *testing.T) {
+	c, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "127.0.0.1:8080" || c.MaxMessage != 128<<10 || c.TTL != 30*24*time.Hour || c.RateLogins != 20 ||
+		c.Store != (storeURL{storeEmbedded, "./enigma-data"}) || c.Origins != nil || c.Memory < 16<<20 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestConfig_ReadmeShowsEverySetting(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	new(Config).table().Markdown(&want)
+	if !strings.Contains(string(readme), want.String()) {
+		t.Errorf("README.md does not hold this table:\n%s", want.String())
+	}
+}
+
+func TestStore_IsNamedWithoutItsPassword(t *testing.T) {
+	for store, want := range map[string]string{
+		"memory":                    "memory",
+		"./data":                    "./data",
+		"redis://u:secret@h:1/0":    "redis://u:xxxxx@h:1/0",
+		"rediss://:secret@bad host": "redis",
+	} {
+		s, err := parseStore(store)
+		if err != nil || s.String() != want {
+			t.Errorf("%s: %s, %v; want %s", store, s, err, want)
+		}
+	}
+}
