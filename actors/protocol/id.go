@@ -31,6 +31,8 @@ var idDigits = func() (digits [256]byte) {
 	return digits
 }()
 
+func digitOf(char byte) uint64 { return uint64(idDigits[char]) }
+
 // NewUserID derives the id of the user with the given public key.
 func NewUserID(publicKey []byte) UserID {
 	sum := sha256.Sum256(publicKey)
@@ -42,22 +44,32 @@ func ParseUserID[T ~string | ~[]byte](text T) (id UserID, ok bool) {
 	if len(text) != UserIDLen {
 		return id, false
 	}
-	var bad byte
-	for g := 0; g < len(id)/groupBytes; g++ {
-		var bits uint64
-		for i := 0; i < groupChars; i++ {
-			digit := idDigits[text[g*groupChars+i]]
-			bad |= digit
-			bits = bits<<5 | uint64(digit)
-		}
-		var group [8]byte
-		binary.BigEndian.PutUint64(group[:], bits<<24)
-		copy(id[g*groupBytes:], group[:groupBytes])
+	bad := uint64(0)
+	for g := 0; g < UserIDLen/groupChars; g++ {
+		chars := text[g*groupChars:][:groupChars]
+		a, b, c, d := digitOf(chars[0]), digitOf(chars[1]), digitOf(chars[2]), digitOf(chars[3])
+		e, f, h, i := digitOf(chars[4]), digitOf(chars[5]), digitOf(chars[6]), digitOf(chars[7])
+		bad |= a | b | c | d | e | f | h | i
+		bits := a<<35 | b<<30 | c<<25 | d<<20 | e<<15 | f<<10 | h<<5 | i
+		id[g*groupBytes] = byte(bits >> 32)
+		binary.BigEndian.PutUint32(id[g*groupBytes+1:], uint32(bits))
 	}
 	if bad&noDigit != 0 {
 		return UserID{}, false
 	}
 	return id, true
+}
+
+// ParseRawUserID returns the id that raw, the content of a JSON string, stands for, and false if it is none. A client
+// may write any character as an escape, and means the same user.
+func ParseRawUserID(raw []byte) (UserID, bool) {
+	const longest = UserIDLen * unitLen
+	id, ok := ParseUserID(raw)
+	if ok || len(raw) <= UserIDLen || len(raw) > longest {
+		return id, ok
+	}
+	var text [longest]byte
+	return ParseUserID(Unescape(text[:0], raw))
 }
 
 // String returns the text form.
@@ -68,9 +80,10 @@ func (id UserID) String() string {
 
 // AppendTo appends the text form to dst.
 func (id UserID) AppendTo(dst []byte) []byte {
-	for g := 0; g < len(id); g += groupBytes {
-		bits := uint64(id[g])<<32 | uint64(binary.BigEndian.Uint32(id[g+1:]))
-		dst = append(dst, idAlphabet[bits>>35&31], idAlphabet[bits>>30&31], idAlphabet[bits>>25&31], idAlphabet[bits>>20&31],
+	for g := range UserIDLen / groupChars {
+		bits := uint64(id[g*groupBytes])<<32 | uint64(binary.BigEndian.Uint32(id[g*groupBytes+1:]))
+		dst = append(dst,
+			idAlphabet[bits>>35&31], idAlphabet[bits>>30&31], idAlphabet[bits>>25&31], idAlphabet[bits>>20&31],
 			idAlphabet[bits>>15&31], idAlphabet[bits>>10&31], idAlphabet[bits>>5&31], idAlphabet[bits&31])
 	}
 	return dst

@@ -2,6 +2,41 @@ package protocol
 
 import "math/bits"
 
+// number reads a number.
+func (s *scanner) number(i int) int {
+	if s.at(i) == '-' {
+		i++
+	}
+	if s.at(i) == '0' {
+		i++
+	} else if i = s.digits(i); i < 0 {
+		return failed
+	}
+	if s.at(i) == '.' {
+		i = s.digits(i + 1)
+	}
+	if s.at(i)|0x20 == 'e' {
+		i++
+		if c := s.at(i); c == '+' || c == '-' {
+			i++
+		}
+		i = s.digits(i)
+	}
+	return i
+}
+
+// digits reads one digit or more.
+func (s *scanner) digits(i int) int {
+	start := i
+	for c := s.at(i); '0' <= c && c <= '9'; c = s.at(i) {
+		i++
+	}
+	if i == start {
+		return failed
+	}
+	return i
+}
+
 // parseWhole returns the value of a JSON number that is a whole number from 0 to 2^64-1, however it is written: 60,
 // 60.0 and 6e1 are the same number to JSON, and clients in languages with one kind of number may write any. The text
 // has passed the scanner. The work is linear in its length, whatever the exponent.

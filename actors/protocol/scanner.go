@@ -242,41 +242,6 @@ func (s *scanner) name(i, depth int) (int, field) {
 	return i, f
 }
 
-// number reads a number.
-func (s *scanner) number(i int) int {
-	if s.at(i) == '-' {
-		i++
-	}
-	if s.at(i) == '0' {
-		i++
-	} else if i = s.digits(i); i < 0 {
-		return failed
-	}
-	if s.at(i) == '.' {
-		i = s.digits(i + 1)
-	}
-	if s.at(i)|0x20 == 'e' {
-		i++
-		if c := s.at(i); c == '+' || c == '-' {
-			i++
-		}
-		i = s.digits(i)
-	}
-	return i
-}
-
-// digits reads one digit or more.
-func (s *scanner) digits(i int) int {
-	start := i
-	for c := s.at(i); '0' <= c && c <= '9'; c = s.at(i) {
-		i++
-	}
-	if i == start {
-		return failed
-	}
-	return i
-}
-
 // raw returns what stands between the quotes of a field, or nil if it is absent or no string.
 func (s *scanner) raw(f field) []byte {
 	at := s.fields[f]
