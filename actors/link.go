@@ -1,14 +1,18 @@
 package actors
 
-import "github.com/enigma-protocol/enigma/actors/protocol"
+import (
+	"time"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
 
 // Profile is the dialect a conn speaks.
 type Profile uint8
 
-// The profiles: see the wire contract's sections on the plain profile and on enigma.v1.
+// The profiles of the wire contract.
 const (
-	Plain Profile = iota
-	V1
+	Plain Profile = iota // the bare specification: confirmed by Pongs
+	V1                   // enigma.v1: acknowledged sends, confirmed by recv
 )
 
 // Submission is one envelope on its way from a conn to its recipient. Its slices are valid during the call only.
@@ -21,33 +25,282 @@ type Submission struct {
 	Size    int    // bytes it counts against the conn's credit
 }
 
-// Link is a conn's handle on the broker, made by [Broker.Attach]. All its methods are for the goroutine of its shard.
-type Link struct{}
+// Link is a conn's handle on the broker, made by [Broker.Attach], and what the shard knows of the conn. All of it
+// belongs to the goroutine of its shard.
+//
+// # Credit and tickets
+//
+// Every frame that may need an answer takes a ticket. Errors go out in the order of the tickets, so an error waits
+// until all older tickets are settled. Credit is what is submitted and not settled, plus the answers not yet written:
+// at its bound the conn is paused, and it resumes at half.
+type Link struct {
+	shard   *Shard
+	user    *user // nil while the actor has not attached it, and again after
+	conn    Conn
+	profile Profile
+	proven  bool
+	paused  bool
+	busy    bool // the conn takes nothing until Writable
+	queued  bool // in shard.dirty
+	closing bool // conn.Close was called: nothing is written any more
+	dead    bool // Detach was called
+
+	id       protocol.UserID
+	lastSeen time.Duration
+	stopped  time.Duration // since when paused
+	missed   uint8         // liveness Pings in a row without a frame
+
+	ctl    []byte // error, ack and control frames to write, pooled
+	ctlCut bool   // ctl begins within a frame
+	owed   int    // answers in ctl
+
+	issued, settled uint32 // tickets: given out, and settled without a gap
+	window          []outcome
+	inFlight, size  int // envelopes and bytes submitted and not settled
+}
+
+// outcome is a ticket behind the first unsettled one.
+type outcome struct {
+	done  bool
+	code  protocol.Code
+	frame []byte // the error frame, nil for none
+}
+
+// ticket takes the next ticket.
+func (l *Link) ticket() uint32 {
+	l.issued++
+	return l.issued - 1
+}
 
 // Submit sends an envelope. Its outcome comes back by itself: as credit, and as an error or ack frame to this conn.
-func (l *Link) Submit(s *Submission) {}
+func (l *Link) Submit(s *Submission) {
+	if l.dead {
+		return
+	}
+	sh := l.shard
+	sh.count(statSubmitted, 1)
+	l.inFlight++
+	l.size += s.Size
+	a := arrival{from: l.id, payload: s.Payload, frame: s.Frame, ttl: s.TTL,
+		sender: sender{link: l, ticket: l.ticket(), size: uint32(s.Size)}}
+	if l.profile == V1 {
+		a.id = s.ID
+	}
+	sh.route(s.To, &a)
+	l.throttle()
+}
 
 // Refuse answers a frame that is no valid envelope with an error, in order with the answers to the frames before it.
-// to and id are raw JSON string contents, to already cut to what may be echoed; nil where the frame had none.
-func (l *Link) Refuse(code protocol.Code, to, id []byte) {}
+// to is raw JSON string content, cut to what may be echoed; id is v1's; nil where the frame had none.
+func (l *Link) Refuse(code protocol.Code, to, id []byte) {
+	if l.dead || l.closing {
+		return
+	}
+	l.shard.refused(code)
+	l.settle(l.ticket(), 0, code, l.errorFrame(code, to, id))
+	l.throttle()
+}
 
-// Fail is Refuse, and then the conn is closed with the code's close code (1009, 1008, …) or, with code None, just close.
-func (l *Link) Fail(code protocol.Code, close protocol.CloseCode) {}
+// Fail ends the conn with an error frame, if code is one, and a close.
+func (l *Link) Fail(code protocol.Code, close protocol.CloseCode) {
+	if l.dead || l.closing {
+		return
+	}
+	if code != protocol.CodeNone {
+		l.shard.refused(code)
+		l.answer(l.errorFrame(code, nil, nil))
+	}
+	l.close(close, false)
+}
 
 // Alive notes that a frame came in, of whatever kind.
-func (l *Link) Alive() {}
+func (l *Link) Alive() { l.lastSeen, l.missed = l.shard.Now(), 0 }
 
 // Ping answers the remote's Ping with a Pong.
-func (l *Link) Ping(payload []byte) {}
+func (l *Link) Ping(payload []byte) {
+	if l.dead || l.closing || len(l.ctl) > l.shard.bounds().OutboxBytes {
+		return // a remote that pings without reading the Pongs gets no more of them
+	}
+	l.control(protocol.AppendFrame(nil, protocol.OpPong, payload))
+}
 
 // Pong takes the remote's Pong: it confirms if it answers the fence.
-func (l *Link) Pong(payload []byte) {}
+func (l *Link) Pong(payload []byte) {
+	if l.user != nil && !l.dead {
+		l.user.push(l.shard.letter(letter{kind: letterPong, link: l, bytes: payload}))
+	}
+}
 
-// Recv takes a v1 recv frame; false means seq was never sent (INVALID_MESSAGE is answered by it already).
-func (l *Link) Recv(seq uint64) {}
+// Recv takes a v1 recv frame, cumulative up to seq.
+func (l *Link) Recv(seq uint64) {
+	if l.user != nil && !l.dead {
+		l.user.push(l.shard.letter(letter{kind: letterRecv, link: l, seq: seq, ticket: l.ticket()}))
+	}
+}
 
 // Writable says that the conn takes bytes again after a short Write.
-func (l *Link) Writable() {}
+func (l *Link) Writable() {
+	l.busy = false
+	l.touch()
+}
 
-// Detach says that the conn is gone. The Link is dead after it: no call may follow, and the conn is not called again.
-func (l *Link) Detach() {}
+// Detach says that the conn is gone. The Link is dead after it: the conn is not called again.
+func (l *Link) Detach() {
+	if l.dead {
+		return
+	}
+	l.dead = true
+	l.shard.count(statDetached, 1)
+	l.dropControl()
+	l.window = nil
+	if l.user != nil {
+		l.user.push(l.shard.letter(letter{kind: letterDetach, link: l}))
+	}
+}
+
+// settle notes the outcome of a ticket. frame is the error to send, nil for none.
+func (l *Link) settle(ticket uint32, size int, code protocol.Code, frame []byte) {
+	if size > 0 {
+		l.inFlight--
+		l.size -= size
+	}
+	if l.dead || l.closing {
+		return
+	}
+	at := ticket - l.settled
+	if at == 0 && len(l.window) == 0 {
+		l.settled++
+		l.answer(frame)
+		l.relax()
+		return
+	}
+	for int(at) >= len(l.window) {
+		l.window = append(l.window, outcome{})
+	}
+	l.window[at] = outcome{done: true, code: code, frame: frame}
+	l.advance()
+	l.relax()
+}
+
+// advance answers what is settled without a gap.
+func (l *Link) advance() {
+	n := 0
+	for n < len(l.window) && l.window[n].done {
+		l.answer(l.window[n].frame)
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	l.settled += uint32(n)
+	rest := copy(l.window, l.window[n:])
+	clear(l.window[rest:])
+	l.window = l.window[:rest]
+	if rest == 0 {
+		l.window = nil
+	}
+}
+
+// errorFrame encodes an error, nil for CodeNone.
+func (l *Link) errorFrame(code protocol.Code, to, id []byte) []byte {
+	if code == protocol.CodeNone {
+		return nil
+	}
+	if l.profile == V1 {
+		return protocol.AppendV1Error(nil, code, id, to)
+	}
+	return protocol.AppendError(nil, code, to)
+}
+
+// answer queues an error or ack, a JSON text; it counts against the credit until it is written.
+func (l *Link) answer(text []byte) {
+	if text == nil || l.dead || l.closing {
+		return
+	}
+	l.owed++
+	l.ctl = l.shard.pool.grow(l.ctl, len(text)+protocol.FrameHeaderLen(len(text)))
+	l.ctl = protocol.AppendFrame(l.ctl, protocol.OpText, text)
+	l.touch()
+	if len(l.ctl) > maxAnswers {
+		l.Fail(protocol.CodeNone, protocol.ClosePolicy)
+	}
+}
+
+// maxAnswers is how many bytes of answers a conn may leave unread before it is closed. Credit stops its submissions
+// long before; what can still come are acks of what it sent earlier.
+const maxAnswers = 1 << 20
+
+// control queues a frame that is no answer.
+func (l *Link) control(frame []byte) {
+	if l.dead || l.closing {
+		return
+	}
+	l.ctl = append(l.shard.pool.grow(l.ctl, len(frame)), frame...)
+	l.touch()
+}
+
+func (l *Link) dropControl() {
+	l.shard.pool.put(l.ctl)
+	l.ctl, l.owed = nil, 0
+}
+
+// touch has the shard write at the end of the turn.
+func (l *Link) touch() {
+	if !l.queued {
+		l.queued = true
+		l.shard.dirty = append(l.shard.dirty, l)
+	}
+}
+
+// throttle pauses the conn when its credit is used up, or the broker's memory is.
+func (l *Link) throttle() {
+	b := l.shard.bounds()
+	if l.paused || l.dead || l.inFlight+l.owed+len(l.window) < b.CreditMessages && l.size < b.CreditBytes && !l.shard.full() {
+		return
+	}
+	l.paused, l.stopped = true, l.shard.Now()
+	l.shard.pausedLink(l)
+	l.conn.Pause()
+}
+
+// relax resumes a paused conn when half of its credit is back.
+func (l *Link) relax() {
+	b := l.shard.bounds()
+	if !l.paused || l.dead || l.inFlight+l.owed+len(l.window) > b.CreditMessages/2 || l.size > b.CreditBytes/2 || l.shard.full() {
+		return
+	}
+	l.paused = false
+	delete(l.shard.paused, l)
+	l.lastSeen = l.shard.Now() // silence while it was stopped was ours
+	l.conn.Resume()
+}
+
+// close ends the conn: the frame that was cut, the answers, the close frame.
+func (l *Link) close(code protocol.CloseCode, accept bool) {
+	if l.dead || l.closing {
+		return
+	}
+	last := l.remainder()
+	last = protocol.AppendClose(last, code)
+	l.closing = true
+	l.dropControl()
+	l.window = nil
+	u := l.user
+	if !accept {
+		l.user = nil
+	}
+	l.conn.Close(code, last, accept)
+	if u != nil && !accept {
+		u.unlink(l)
+	}
+}
+
+// remainder returns what must still be written before the close frame.
+func (l *Link) remainder() []byte {
+	var last []byte
+	if l.user != nil && l.user.link == l {
+		o := &l.user.delivery.out
+		last = append(last, o.buf[o.sent:max(o.sent, min(o.boundary(), len(o.buf)))]...)
+	}
+	return append(last, l.ctl...)
+}

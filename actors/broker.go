@@ -1,0 +1,251 @@
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence"
+)
+
+// Broker is the whole of the actor system: the shards with their users, and the persistence actors. Its methods are
+// for any goroutine, unless their comment says otherwise.
+type Broker struct {
+	config     config
+	log        *slog.Logger
+	system     *actor.ActorSystem
+	guardian   *guardian
+	shards     []*Shard
+	persisters []*persister
+	budget     budget
+	seqs       seqs
+	offset     atomic.Int64 // from the monotonic clock to the wall clock, milliseconds
+
+	storeDown atomic.Bool
+	appended  atomic.Uint64
+	batches   atomic.Uint64
+	expired   atomic.Uint64
+	probing   atomic.Bool
+
+	names  atomic.Uint64
+	closed atomic.Bool
+	quit   chan struct{}
+	tasks  sync.WaitGroup
+	once   sync.Once
+	result error
+}
+
+// Error is an error with the code that the wire contract gives it.
+type Error struct {
+	Code protocol.Code
+	Err  error // what caused it, or nil
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Code.Text()
+	}
+	return e.Code.Text() + ": " + e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// CodeOf returns the code of an error that a Broker's method returned: CodeNone for nil, CodeStoreUnavailable for one
+// without a code, such as a ctx that ended.
+func CodeOf(err error) protocol.Code {
+	if err == nil {
+		return protocol.CodeNone
+	}
+	if coded, ok := errors.AsType[*Error](err); ok {
+		return coded.Code
+	}
+	return protocol.CodeStoreUnavailable
+}
+
+// New starts a broker. The error is the store's: it must be reachable at the start.
+func New(opts ...Option) (*Broker, error) {
+	b := &Broker{config: defaultConfig(), quit: make(chan struct{})}
+	for _, opt := range opts {
+		opt(&b.config)
+	}
+	if err := b.config.check(); err != nil {
+		return nil, err
+	}
+	b.log = b.config.logger
+	b.budget.limit = b.config.memory
+	b.guardian = &guardian{}
+	b.setWall()
+	b.system = b.config.system
+	if b.system == nil {
+		b.system = newSystem(b.log)
+	}
+	if err := b.seqs.open(b); err != nil {
+		return nil, err
+	}
+	if err := b.startShards(); err != nil {
+		return nil, err
+	}
+	b.tasks.Go(func() { b.seqs.keep(b) })
+	b.tasks.Go(b.expire)
+	return b, nil
+}
+
+func (b *Broker) startShards() error {
+	for range b.config.storeActors {
+		if err := b.spawnPersister(); err != nil {
+			return err
+		}
+	}
+	for i := range b.config.shards {
+		s := newShard(b, i)
+		poller, err := b.config.poller(s)
+		if err != nil {
+			return fmt.Errorf("poller of shard %d: %w", i, err)
+		}
+		s.poller = poller
+		b.shards = append(b.shards, s)
+	}
+	for _, s := range b.shards {
+		go s.loop()
+	}
+	return nil
+}
+
+func (b *Broker) spawnPersister() error {
+	p := &persister{
+		broker: b, store: b.config.store, queue: newOpQueue(),
+		blocked: make(map[protocol.UserID][]*op), phases: make(map[protocol.UserID]opKind),
+	}
+	p.calls.replies = make(map[*Shard][]*op)
+	p.calls.confirmOf = make(map[protocol.UserID]int)
+	props := actor.PropsFromProducer(func() actor.Actor { return p },
+		actor.WithMailbox(func() actor.Mailbox { return p.queue }), actor.WithGuardian(b.guardian))
+	pid, err := b.system.Root.SpawnNamed(props, b.nextName())
+	if err != nil {
+		return fmt.Errorf("persistence actor: %w", err)
+	}
+	p.pid = pid
+	b.persisters = append(b.persisters, p)
+	return nil
+}
+
+// nextName returns an actor name that is used once. It says nothing of the user.
+func (b *Broker) nextName() string {
+	return fmt.Sprintf("%s%d", b.config.prefix, b.names.Add(1))
+}
+
+// ShardFor returns the shard that owns a user.
+func (b *Broker) ShardFor(id protocol.UserID) *Shard {
+	if len(b.shards) == 1 {
+		return b.shards[0]
+	}
+	return b.shards[binary.LittleEndian.Uint64(id[:])%uint64(len(b.shards))]
+}
+
+func (b *Broker) persisterOf(id protocol.UserID) int {
+	return int(binary.LittleEndian.Uint64(id[8:]) % uint64(len(b.persisters)))
+}
+
+// Limits returns what clients are told of the limits.
+func (b *Broker) Limits() protocol.Limits { return b.config.limits }
+
+// Login makes a user known by its public key, durably, and returns its id. The same key always has the same id.
+// Error codes: CodeBadRequest, CodeKeyTooLong, CodeStoreFull, CodeStoreUnavailable.
+func (b *Broker) Login(ctx context.Context, key []byte) (protocol.UserID, error) {
+	if code := protocol.CheckKey(key); code != protocol.CodeNone {
+		return protocol.UserID{}, &Error{Code: code}
+	}
+	id := protocol.NewUserID(key)
+	_, err := b.ask(ctx, &op{kind: opPutKey, user: id, key: persistence.KeyRecord{Key: key}})
+	return id, err
+}
+
+// PublicKey returns the key that a user logged in with, byte for byte. Error codes: CodeUserNotFound,
+// CodeStoreUnavailable.
+func (b *Broker) PublicKey(ctx context.Context, id protocol.UserID) ([]byte, error) {
+	o, err := b.ask(ctx, &op{kind: opKeys, user: id})
+	if err != nil {
+		return nil, err
+	}
+	if o.key.Key == nil {
+		return nil, &Error{Code: protocol.CodeUserNotFound}
+	}
+	return o.key.Key, nil
+}
+
+// ask sends a request about a key to its persistence actor and waits for the answer, at most as long as the store may
+// take.
+func (b *Broker) ask(ctx context.Context, o *op) (*op, error) {
+	if b.closed.Load() {
+		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: errClosed}
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	done := make(chan *op, 1)
+	o.done = done
+	b.persisters[b.persisterOf(o.user)].queue.post([]*op{o})
+	select {
+	case o = <-done:
+	case <-ctx.Done():
+		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: ctx.Err()}
+	}
+	if o.err != nil {
+		return nil, &Error{Code: codeOfStore(o.err), Err: o.err}
+	}
+	return o, nil
+}
+
+var errClosed = errors.New("the broker has shut down")
+
+// Ready says whether the node takes conns and the store answers.
+func (b *Broker) Ready(ctx context.Context) error {
+	if b.closed.Load() {
+		return errClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return b.config.store.Ping(ctx)
+}
+
+// AttachOptions says what a conn is.
+type AttachOptions struct {
+	Profile Profile
+	Proven  bool // it has proved possession of the user's key
+}
+
+// Attach makes conn the connection of a user, in place of a former one. The conn is told by Resume when that has
+// happened, or by Close why not. Call it on the user's shard.
+func (b *Broker) Attach(id protocol.UserID, conn Conn, opts AttachOptions) *Link {
+	s := b.ShardFor(id)
+	l := &Link{shard: s, conn: conn, profile: opts.Profile, proven: opts.Proven, id: id}
+	s.userFor(id).push(s.letter(letter{kind: letterAttach, link: l}))
+	return l
+}
+
+// nonce returns 8 random bytes: a conn's fences are not to be guessed.
+func (b *Broker) nonce() uint64 {
+	var n [8]byte
+	rand.Read(n[:]) // never fails
+	return binary.BigEndian.Uint64(n[:])
+}
+
+// spread returns after how many milliseconds a client should come back when the server goes away.
+func (b *Broker) spread() int64 { return 500 + mathrand.Int64N(4500) }
+
+// wall returns the time of a monotonic moment in milliseconds since the epoch.
+func (b *Broker) wall(now time.Duration) int64 { return b.offset.Load() + now.Milliseconds() }
+
+// setWall reads the wall clock. It is not read more often than upkeep calls this, so that it costs a turn nothing.
+func (b *Broker) setWall() {
+	b.offset.Store(b.config.clock.Now().UnixMilli() - b.config.clock.Mono().Milliseconds())
+}

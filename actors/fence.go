@@ -1,0 +1,80 @@
+package actors
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// When a fence goes out without waiting for the interval.
+const (
+	fenceMessages = 64
+	fenceSize     = 16 << 10
+	fenceAlone    = 250 * time.Millisecond // after data that no fence has followed
+)
+
+// fence is the Ping that confirms on the plain profile. At most one is in flight, so whichever of several Pings a
+// client answers, the answer is to the same payload.
+type fence struct {
+	nonce  uint64        // 8 random bytes of the conn
+	seq    uint64        // of the fence in flight, 0 for none
+	last   time.Duration // when the last one was written
+	since  time.Duration // when the first data after it was written, 0 for none
+	urgent bool          // a v1 sender waits
+}
+
+// ride appends a fence to the outbox if one is due, so that it leaves in the same write as the data before it.
+func (d *delivery) ride(now time.Duration) {
+	f := &d.fence
+	if d.profile != Plain || d.out.len() == 0 || f.seq != 0 || d.mode == away {
+		return
+	}
+	due := f.urgent || d.out.len() > fenceMessages || d.out.bytes() > fenceSize ||
+		now >= d.fenceDue() || d.out.unsent() > 0 && now-f.last >= d.bounds.ConfirmInterval
+	if !due {
+		return
+	}
+	d.out.room(d.pool, protocol.FrameHeaderLen(fenceBytes)+fenceBytes)
+	e := d.out.last()
+	d.out.buf = appendFence(d.out.buf, f.nonce, e.seq)
+	e.end = uint32(len(d.out.buf))
+	d.out.sentTo = min(d.out.sentTo, len(d.out.entries)-1)
+	f.seq, f.last, f.since, f.urgent = e.seq, now, 0, false
+}
+
+// placed notes that data was put into the outbox.
+func (f *fence) placed(at uint32, m *remembered) {
+	if f.since == 0 {
+		f.since = time.Duration(at) * time.Millisecond
+	}
+	f.urgent = f.urgent || m != nil && m.link != nil
+}
+
+// fenceDue returns when a fence is to go alone, 0 for never.
+func (d *delivery) fenceDue() time.Duration {
+	if d.profile != Plain || d.out.len() == 0 || d.fence.seq != 0 {
+		return 0
+	}
+	return d.fence.since + fenceAlone
+}
+
+// pong takes a Pong; it confirms only if it answers the fence in flight.
+func (d *delivery) pong(payload []byte) {
+	f := &d.fence
+	if len(payload) != fenceBytes || f.seq == 0 ||
+		binary.BigEndian.Uint64(payload) != f.nonce || binary.BigEndian.Uint64(payload[8:]) != f.seq {
+		return
+	}
+	seq := f.seq
+	f.seq = 0
+	d.confirm(seq)
+	if d.out.len() > 0 {
+		d.port.dirty() // another fence may be due at once
+	}
+}
+
+// liveness returns the payload of a Ping that proves life: the fence's if one is unanswered.
+func (f *fence) liveness(dst []byte) []byte {
+	return appendFence(dst, f.nonce, f.seq)
+}

@@ -1,0 +1,107 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// Delivery are the knobs of delivery. The defaults are the wire contract's.
+type Delivery struct {
+	ConfirmInterval time.Duration // between two fences that ride with data, default 100 ms
+	SpillAfter      time.Duration // unconfirmed for so long: stored, default 1 s
+	IdleTimeout     time.Duration // of silence until a liveness Ping, default 60 s
+	TTL             time.Duration // of stored mail, default 30 days
+	OutboxBytes     int           // unconfirmed per user, default 256 KiB
+	CreditMessages  int           // submitted and not settled per conn, default 256
+	CreditBytes     int           // the same in bytes, default 1 MiB
+}
+
+// DefaultDelivery returns the defaults.
+func DefaultDelivery() Delivery {
+	return Delivery{
+		ConfirmInterval: 100 * time.Millisecond, SpillAfter: time.Second, IdleTimeout: time.Minute, TTL: 30 * 24 * time.Hour,
+		OutboxBytes: 256 << 10, CreditMessages: 256, CreditBytes: 1 << 20,
+	}
+}
+
+type config struct {
+	store       Store
+	logger      *slog.Logger
+	clock       Clock
+	limits      protocol.Limits
+	delivery    Delivery
+	memory      int64
+	shards      int
+	storeActors int
+	poller      func(*Shard) (Poller, error)
+	system      *actor.ActorSystem
+	prefix      string
+}
+
+func defaultConfig() config {
+	return config{
+		logger: slog.New(slog.DiscardHandler), clock: NewClock(), limits: protocol.DefaultLimits(),
+		delivery: DefaultDelivery(), memory: 1 << 30, shards: 1, storeActors: 2, prefix: "enigma/",
+		poller: func(*Shard) (Poller, error) { return newParker(), nil },
+	}
+}
+
+func (c *config) check() error {
+	d := &c.delivery
+	switch {
+	case c.store == nil:
+		return errors.New("actors: WithStore is missing")
+	case c.shards < 1 || c.storeActors < 1:
+		return errors.New("actors: at least one shard and one persistence actor")
+	case d.ConfirmInterval <= 0 || d.SpillAfter <= 0 || d.IdleTimeout <= 0 || d.TTL < time.Second:
+		return errors.New("actors: times must be above zero, and TTL a second or more")
+	case d.OutboxBytes < 1 || d.CreditMessages < 1 || d.CreditBytes < 1 || c.memory < 1:
+		return errors.New("actors: bounds must be above zero")
+	case d.OutboxBytes > 1<<30:
+		return fmt.Errorf("actors: an outbox of %d bytes is over 1 GiB", d.OutboxBytes)
+	}
+	c.limits.TTL = int64(d.TTL / time.Second)
+	c.limits.IdleTimeoutMS = d.IdleTimeout.Milliseconds()
+	return nil
+}
+
+// Option configures a [Broker].
+type Option func(*config)
+
+// WithStore gives the store. It is required; the broker does not close it.
+func WithStore(s Store) Option { return func(c *config) { c.store = s } }
+
+// WithLogger gives the logger; without it nothing is logged. No key, payload or user id is ever logged.
+func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
+
+// WithClock gives the source of time.
+func WithClock(clock Clock) Option { return func(c *config) { c.clock = clock } }
+
+// WithLimits gives the limits that clients are told. TTL and IdleTimeoutMS follow from WithDelivery.
+func WithLimits(l protocol.Limits) Option { return func(c *config) { c.limits = l } }
+
+// WithDelivery gives the knobs of delivery.
+func WithDelivery(d Delivery) Option { return func(c *config) { c.delivery = d } }
+
+// WithMemory bounds the buffered mail of the whole broker, in bytes; the default is 1 GiB.
+func WithMemory(bytes int64) Option { return func(c *config) { c.memory = bytes } }
+
+// WithShards gives the number of event loops; the default is one.
+func WithShards(n int) Option { return func(c *config) { c.shards = n } }
+
+// WithStoreActors gives the number of persistence actors, and so of store calls at a time; the default is two.
+func WithStoreActors(n int) Option { return func(c *config) { c.storeActors = n } }
+
+// WithPoller gives what a shard waits on; the default waits for posted jobs and timers alone.
+func WithPoller(f func(*Shard) (Poller, error)) Option { return func(c *config) { c.poller = f } }
+
+// WithSystem has the broker run in the host's actor system, its actors named prefix and a number.
+func WithSystem(system *actor.ActorSystem, prefix string) Option {
+	return func(c *config) { c.system, c.prefix = system, prefix }
+}

@@ -1,0 +1,179 @@
+package actors
+
+import (
+	"encoding/binary"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// outbox is the unconfirmed log of one conn: the frames of all envelopes placed for it and not yet confirmed, as they
+// go over the wire, one behind the other, with a mark for what is confirmed and one for what is sent. Holding mail
+// until its receipt is proved costs no copy beyond the one that put it here.
+//
+// Frames that are both sent and stored need no bytes any more, only their entry; their bytes leave from the front.
+// The pool owns the memory; nothing is held while nothing is unconfirmed.
+type outbox struct {
+	entries []entry // ascending seq
+	first   int     // entries confirmed, and kept only until the slice is next moved up
+	sentTo  int     // entries sent completely, at least first
+	buf     []byte  // frames
+	kept    int     // offset in buf of the first byte that is still needed, at most sent
+	sent    int     // offset in buf up to which the conn has taken bytes
+}
+
+// entry is one envelope in the outbox.
+type entry struct {
+	seq        uint64
+	end        uint32      // offset in buf behind its frame (and the fence that rides on it)
+	at         uint32      // when it was placed, milliseconds since the shard's start
+	remembered *remembered // its id, and the conn that waits for its ack; nil for most
+	state      entryState
+}
+
+type entryState uint8
+
+const (
+	entryLive     entryState = iota // in memory only
+	entrySpilling                   // an append is under way
+	entryStored                     // in the store
+)
+
+func (o *outbox) len() int      { return len(o.entries) - o.first }
+func (o *outbox) bytes() int    { return len(o.buf) - o.kept }
+func (o *outbox) unsent() int   { return len(o.buf) - o.sent }
+func (o *outbox) last() *entry  { return &o.entries[len(o.entries)-1] }
+func (o *outbox) list() []entry { return o.entries[o.first:] }
+
+// start returns the offset in buf of the i-th entry's frame, counted from the beginning of entries.
+func (o *outbox) start(i int) int {
+	if i <= o.first {
+		return o.kept
+	}
+	return max(o.kept, int(o.entries[i-1].end))
+}
+
+// frameOf returns the bytes of the i-th entry of list; they are gone once it is both sent and stored.
+func (o *outbox) frameOf(i int) []byte {
+	start := o.start(o.first + i)
+	return o.buf[start:max(start, int(o.entries[o.first+i].end))]
+}
+
+// room makes sure that n bytes can be appended to buf.
+func (o *outbox) room(p *pool, n int) {
+	if cap(o.buf)-len(o.buf) >= n {
+		return
+	}
+	if o.kept > 0 && o.kept >= len(o.buf)/2 {
+		o.compact()
+		if cap(o.buf)-len(o.buf) >= n {
+			return
+		}
+	}
+	o.buf = p.grow(o.buf, n)
+}
+
+// compact moves what is needed to the front of buf.
+func (o *outbox) compact() {
+	shift := o.kept
+	n := copy(o.buf, o.buf[shift:])
+	o.buf = o.buf[:n]
+	for i := o.first; i < len(o.entries); i++ {
+		e := &o.entries[i]
+		e.end -= min(e.end, uint32(shift))
+	}
+	o.sent -= shift
+	o.kept = 0
+}
+
+// place records the frame just appended to buf as the envelope seq.
+func (o *outbox) place(seq uint64, at uint32, state entryState, m *remembered) {
+	if o.first > 64 && o.first >= len(o.entries)/2 {
+		n := copy(o.entries, o.entries[o.first:])
+		clear(o.entries[n:])
+		o.entries = o.entries[:n]
+		o.sentTo -= o.first
+		o.first = 0
+	}
+	o.entries = append(o.entries, entry{seq: seq, end: uint32(len(o.buf)), at: at, remembered: m, state: state})
+}
+
+// confirm removes the entries up to seq, after calling gone for each. It stops at the first that was not sent
+// completely, for a frame must not be cut in its middle; that one is confirmed when it has been sent.
+func (o *outbox) confirm(p *pool, seq uint64, gone func(*entry)) {
+	for o.first < o.sentTo && o.entries[o.first].seq <= seq {
+		e := &o.entries[o.first]
+		gone(e)
+		e.remembered = nil
+		o.kept = max(o.kept, int(e.end))
+		o.first++
+	}
+	if o.first == len(o.entries) {
+		o.release(p)
+	}
+}
+
+// shed lets go of the bytes at the front that are confirmed or stored, and sent.
+func (o *outbox) shed(p *pool) {
+	for i := o.first; i < len(o.entries); i++ {
+		e := &o.entries[i]
+		if e.state != entryStored || int(e.end) > o.sent {
+			break
+		}
+		o.kept = max(o.kept, int(e.end))
+	}
+	if o.kept == len(o.buf) && len(o.buf) > 0 {
+		p.put(o.buf)
+		o.buf, o.kept, o.sent = nil, 0, 0
+		for i := o.first; i < len(o.entries); i++ {
+			o.entries[i].end = 0
+		}
+	}
+}
+
+// release gives all memory back.
+func (o *outbox) release(p *pool) {
+	p.put(o.buf)
+	*o = outbox{}
+}
+
+// advance notes that the conn took n more bytes of buf.
+func (o *outbox) advance(n int) {
+	o.sent += n
+	for o.sentTo < len(o.entries) && int(o.entries[o.sentTo].end) <= o.sent {
+		o.sentTo++
+	}
+}
+
+// boundary returns the offset in buf behind the frame that was cut, or sent itself if none was.
+func (o *outbox) boundary() int {
+	if o.sentTo == len(o.entries) || o.sent <= o.start(o.sentTo) {
+		return o.sent
+	}
+	return int(o.entries[o.sentTo].end)
+}
+
+// fenceBytes is the size of a fence's payload: the nonce of the conn and the highest seq written.
+const fenceBytes = 16
+
+// appendFence appends a Ping frame that confirms, when its Pong comes back, all up to seq.
+func appendFence(dst []byte, nonce, seq uint64) []byte {
+	dst = protocol.AppendFrameHeader(dst, protocol.OpPing, fenceBytes)
+	dst = binary.BigEndian.AppendUint64(dst, nonce)
+	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+// cut drops the stored entries at the end of which nothing was sent yet: they are read again when there is room.
+func (o *outbox) cut() {
+	end := o.boundary()
+	keep := len(o.entries)
+	for keep > o.first && o.entries[keep-1].state == entryStored && int(o.entries[keep-1].end) > end {
+		keep--
+	}
+	clear(o.entries[keep:])
+	o.entries = o.entries[:keep]
+	if keep > o.first {
+		end = max(int(o.entries[keep-1].end), o.sent)
+	}
+	o.buf = o.buf[:max(end, o.sent)]
+	o.sentTo = min(o.sentTo, keep)
+}

@@ -1,0 +1,364 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence"
+)
+
+// Bounds of one batch for the store, and the patience with it.
+const (
+	batchEnvelopes = 1024
+	batchBytes     = 256 << 10
+	storeTimeout   = time.Second
+	retryFirst     = 50 * time.Millisecond
+	retryMost      = time.Second
+)
+
+// opKind is what an op asks of the store. The order is that in which the kinds of one round are called.
+type opKind uint8
+
+const (
+	opPutKey opKind = iota
+	opLock
+	opKeys
+	opAppend
+	opConfirm
+	opRead
+	opKinds
+)
+
+// op is one request to the store, of one user. It belongs to the persistence actor until it is answered.
+type op struct {
+	kind     opKind
+	accepted bool // an append that is repeated until it has succeeded
+	user     protocol.UserID
+	epoch    uint32
+	owner    *user      // whom to answer, or
+	done     chan<- *op // who waits; neither for confirms
+	append   *appendOp
+	read     persistence.ReadRequest
+	page     persistence.Page
+	key      persistence.KeyRecord
+	seq      uint64
+	err      error
+}
+
+// persister is a persistence actor: it turns the requests that have gathered into batches for the store, one at a
+// time, in the order of each user's requests. While the store works on one, the next gathers: load sets the size.
+//
+// A request whose outcome is unknown, and one for accepted mail that failed, is repeated until it is known to have
+// happened; meanwhile that user's later appends of new mail and its reads fail at once, and its other requests wait
+// in line behind it. So one user's requests take effect in their order, whatever fails.
+type persister struct {
+	broker *Broker
+	store  Store
+	queue  *opQueue
+	pid    *actor.PID
+
+	// Of the actor.
+	blocked map[protocol.UserID][]*op
+	order   []protocol.UserID // of blocked, in which they are repeated
+	wait    time.Duration     // until the next repetition
+	timer   *time.Timer
+	calls   calls
+	phases  map[protocol.UserID]opKind
+	lost    atomic.Int64 // envelopes in blocked: lost if the broker ended now
+}
+
+// retryBlocked is the persistence actor's message to itself.
+type retryBlocked struct{}
+
+// Receive implements actor.Actor.
+func (p *persister) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *opBatch:
+		p.serve(m.ops)
+		m.ops = nil
+	case *retryBlocked:
+		p.retry()
+	case *actor.Stopping:
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+	}
+}
+
+// serve calls the store for the ops, in as many rounds as their order per user needs.
+func (p *persister) serve(ops []*op) {
+	for len(ops) > 0 {
+		var later []*op
+		clear(p.phases)
+		for _, o := range ops {
+			if p.hold(o) {
+				continue
+			}
+			phase, seen := p.phases[o.user]
+			if next := o.phase(); !seen || phase <= next {
+				p.phases[o.user] = next
+				p.calls.add(o)
+			} else {
+				p.phases[o.user] = opKinds * 2 // and so are all that follow
+				later = append(later, o)
+			}
+		}
+		p.call()
+		ops = later
+	}
+	if len(p.blocked) > 0 && p.timer == nil {
+		p.later()
+	}
+}
+
+// phase is the op's place within a round. New mail may follow accepted mail in one call, but not the reverse: a
+// refusal for the quota must not be followed by mail that may not be refused.
+func (o *op) phase() opKind {
+	phase := o.kind * 2
+	if o.kind == opAppend && !o.accepted {
+		phase++
+	}
+	return phase
+}
+
+// hold keeps back, or fails, what must not pass a blocked op of the same user.
+func (p *persister) hold(o *op) bool {
+	line, ok := p.blocked[o.user]
+	if !ok || o.kind < opAppend {
+		return false
+	}
+	switch {
+	case o.kind == opAppend && !o.accepted:
+		o.fail(persistence.ErrUnavailable)
+		p.answer(o)
+	case o.kind == opRead:
+		o.page = persistence.Page{Err: persistence.ErrUnavailable}
+		p.answer(o)
+	default:
+		p.blocked[o.user] = append(line, o)
+		p.count(o, 1)
+	}
+	return true
+}
+
+func (p *persister) count(o *op, sign int64) {
+	if o.kind == opAppend && o.accepted {
+		p.lost.Add(sign * int64(len(o.append.pending)))
+	}
+}
+
+func (o *op) fail(err error) {
+	for i := range o.append.errs {
+		o.append.errs[i] = err
+	}
+}
+
+// block puts an op at the end of its user's line.
+func (p *persister) block(o *op) {
+	if _, ok := p.blocked[o.user]; !ok {
+		p.order = append(p.order, o.user)
+	}
+	p.blocked[o.user] = append(p.blocked[o.user], o)
+	p.count(o, 1)
+}
+
+// later arms the repetition, each time after a longer while.
+func (p *persister) later() {
+	p.wait = min(max(2*p.wait, retryFirst), retryMost)
+	p.timer = time.AfterFunc(p.wait, func() { p.queue.PostUserMessage(&retryBlocked{}) })
+}
+
+// retry repeats what is blocked, in the order in which it came.
+func (p *persister) retry() {
+	p.timer = nil
+	var ops []*op
+	for _, user := range p.order {
+		for _, o := range p.blocked[user] {
+			p.count(o, -1)
+			ops = append(ops, o)
+		}
+	}
+	clear(p.blocked)
+	p.order = nil
+	p.serve(ops)
+	if len(p.blocked) == 0 {
+		p.wait = 0
+	}
+}
+
+// finish decides what becomes of an op after its call: it is answered, or blocked to be called again.
+func (p *persister) finish(o *op, again, failed bool) {
+	if failed {
+		p.broker.storeFailed()
+	}
+	if again {
+		p.block(o)
+		return
+	}
+	p.answer(o)
+}
+
+// answer hands the op back to who asked.
+func (p *persister) answer(o *op) {
+	switch {
+	case o.done != nil:
+		o.done <- o
+	case o.owner != nil:
+		p.calls.reply(o)
+	}
+}
+
+// call makes the store calls of one round.
+func (p *persister) call() {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	p.calls.run(ctx, p)
+	p.calls.deliver()
+}
+
+// isUnknown and isDown sort the store's errors.
+func isUnknown(err error) bool { return errors.Is(err, persistence.ErrUnknownOutcome) }
+
+func isDown(err error) bool {
+	return err != nil && !errors.Is(err, persistence.ErrQuota) && !errors.Is(err, persistence.ErrFull) &&
+		!errors.Is(err, persistence.ErrDuplicate) && !errors.Is(err, persistence.ErrConflict)
+}
+
+// opQueue is the mailbox of a persistence actor: it gives the actor all that has gathered, up to the bounds of a
+// batch, in one invocation, on a goroutine that lives while there is work.
+type opQueue struct {
+	invoker actor.MessageInvoker
+
+	mu      sync.Mutex
+	rested  sync.Cond // with mu: signalled when the goroutine ends
+	ops     []*op
+	other   []any // messages of the library, and retryBlocked
+	running bool
+	stopped bool // takes nothing more
+	ready   bool
+}
+
+func newOpQueue() *opQueue {
+	q := &opQueue{}
+	q.rested.L = &q.mu
+	return q
+}
+
+type opBatch struct{ ops []*op }
+
+// post adds ops, from any goroutine.
+func (q *opQueue) post(ops []*op) {
+	q.mu.Lock()
+	q.ops = append(q.ops, ops...)
+	q.schedule()
+}
+
+// schedule starts the goroutine if none runs, and unlocks.
+func (q *opQueue) schedule() {
+	start := q.ready && !q.running && !q.stopped
+	q.running = q.running || start
+	q.mu.Unlock()
+	if start {
+		go q.run()
+	}
+}
+
+// PostUserMessage implements actor.Mailbox.
+func (q *opQueue) PostUserMessage(message any) { q.postOther(message) }
+
+// PostSystemMessage implements actor.Mailbox.
+func (q *opQueue) PostSystemMessage(message any) { q.postOther(message) }
+
+func (q *opQueue) postOther(message any) {
+	if message == nil {
+		return
+	}
+	q.mu.Lock()
+	q.other = append(q.other, message)
+	q.schedule()
+}
+
+// RegisterHandlers implements actor.Mailbox.
+func (q *opQueue) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	q.invoker = invoker
+}
+
+// Start implements actor.Mailbox.
+func (q *opQueue) Start() {
+	q.mu.Lock()
+	q.ready = true
+	q.schedule()
+}
+
+// UserMessageCount implements actor.Mailbox.
+func (q *opQueue) UserMessageCount() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ops)
+}
+
+func (q *opQueue) run() {
+	for {
+		q.mu.Lock()
+		other, ops := q.other, q.takeBatch()
+		q.other = nil
+		if len(other) == 0 && len(ops) == 0 {
+			q.running = false
+			q.rested.Broadcast()
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+		for _, message := range other {
+			q.invoke(message)
+		}
+		if len(ops) > 0 {
+			q.invoke(&opBatch{ops: ops})
+		}
+	}
+}
+
+// takeBatch removes the ops of the next batch. mu is held.
+func (q *opQueue) takeBatch() []*op {
+	n, envelopes, bytes := 0, 0, 0
+	for n < len(q.ops) && envelopes < batchEnvelopes && bytes < batchBytes {
+		envelopes++
+		if a := q.ops[n].append; a != nil {
+			envelopes += len(a.pending) - 1
+			bytes += len(a.buf)
+		}
+		n++
+	}
+	batch := q.ops[:n:n]
+	q.ops = q.ops[n:]
+	if len(q.ops) == 0 {
+		q.ops = nil
+	}
+	return batch
+}
+
+func (q *opQueue) invoke(message any) {
+	switch message.(type) {
+	case *actor.Started, *actor.Stop, *actor.Watch, *actor.Unwatch, *actor.Terminated, *actor.Failure:
+		q.invoker.InvokeSystemMessage(message)
+	case *actor.SuspendMailbox, *actor.ResumeMailbox, *actor.Restart:
+	default:
+		q.invoker.InvokeUserMessage(message)
+	}
+}
+
+// drain waits until all that was posted has been served. With stop, what comes later is dropped.
+func (q *opQueue) drain(stop bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.running {
+		q.rested.Wait()
+	}
+	q.stopped = q.stopped || stop
+}

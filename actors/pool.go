@@ -1,0 +1,103 @@
+package actors
+
+import "sync/atomic"
+
+// Buffers come in classes of 1 KiB to 1 MiB, each four times the one before; a larger one is made to measure.
+const (
+	poolClasses  = 6
+	poolSmallest = 1 << 10
+	poolKeep     = 4 << 20 // bytes a shard keeps unused at most
+)
+
+// budget counts the bytes of buffered mail of a whole broker against its bound.
+type budget struct {
+	used  atomic.Int64
+	limit int64
+}
+
+func (b *budget) over() bool { return b.used.Load() > b.limit }
+
+// pool is a shard's stock of buffers. What is handed out counts against the budget until it is put back.
+type pool struct {
+	budget *budget
+	free   [poolClasses][][]byte
+	idle   int // bytes in free
+	low    int // least idle since the last trim: what nobody needed
+
+	scratch []byte // for encoding within one call
+}
+
+func classOf(n int) int {
+	class, size := 0, poolSmallest
+	for n > size && class < poolClasses {
+		class++
+		size <<= 2
+	}
+	return class
+}
+
+// get returns an empty buffer with room for n bytes.
+func (p *pool) get(n int) []byte {
+	class := classOf(n)
+	if class == poolClasses {
+		p.budget.used.Add(int64(n))
+		return make([]byte, 0, n)
+	}
+	size := poolSmallest << (2 * class)
+	p.budget.used.Add(int64(size))
+	if stock := p.free[class]; len(stock) > 0 {
+		b := stock[len(stock)-1]
+		stock[len(stock)-1] = nil
+		p.free[class] = stock[:len(stock)-1]
+		p.idle -= size
+		p.low = min(p.low, p.idle)
+		return b[:0]
+	}
+	return make([]byte, 0, size)
+}
+
+// put takes back a buffer that get returned.
+func (p *pool) put(b []byte) {
+	size := cap(b)
+	if size == 0 {
+		return
+	}
+	p.budget.used.Add(-int64(size))
+	class := classOf(size)
+	if class == poolClasses || size != poolSmallest<<(2*class) || p.idle+size > poolKeep {
+		return
+	}
+	p.free[class] = append(p.free[class], b)
+	p.idle += size
+}
+
+// grow returns a buffer with the content of b and room for n bytes more, and takes b back.
+func (p *pool) grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	bigger := append(p.get(max(len(b)+n, 2*cap(b))), b...)
+	p.put(b)
+	return bigger
+}
+
+// trim lets go of what was not used since the last trim, so that a burst leaves nothing behind.
+func (p *pool) trim() {
+	drop := p.low
+	for class := poolClasses - 1; class >= 0 && drop > 0; class-- {
+		size := poolSmallest << (2 * class)
+		for stock := p.free[class]; len(stock) > 0 && drop >= size; stock = p.free[class] {
+			stock[len(stock)-1] = nil
+			p.free[class] = stock[:len(stock)-1]
+			p.idle -= size
+			drop -= size
+		}
+		if len(p.free[class]) == 0 {
+			p.free[class] = nil
+		}
+	}
+	p.low = p.idle
+	if cap(p.scratch) > poolSmallest<<4 {
+		p.scratch = nil
+	}
+}

@@ -1,0 +1,73 @@
+package actors
+
+import (
+	"hash/maphash"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// maxSettledIDs is for how many settled envelopes with an id an actor still recognises a repeat.
+const maxSettledIDs = 1024
+
+// digestSeed keeps senders from constructing two payloads of one digest.
+var digestSeed = maphash.MakeSeed()
+
+// idKey is the identity of an envelope among those of its recipient.
+type idKey struct {
+	from protocol.UserID
+	id   string
+}
+
+// remembered is an envelope with an id that its recipient's actor holds, or settled lately.
+type remembered struct {
+	idKey
+	digest uint64 // of the payload
+	seq    uint64 // of the copy that is delivered
+	ttl    int64  // seconds, 0 for the maximum
+	link   *Link  // the conn that waits for the ack; nil once it was sent, or for mail from the store
+	safe   bool   // stored or confirmed: a repeat is acknowledged at once
+}
+
+// recents recognises repeats: of the envelopes held or placed, and of the last maxSettledIDs confirmed. What is in the
+// store and not placed is the store's to recognise. A nil *recents is empty.
+type recents struct {
+	byID    map[idKey]*remembered
+	settled []*remembered // a ring
+	oldest  int
+}
+
+func (r *recents) get(from protocol.UserID, id []byte) *remembered {
+	if r == nil || len(id) == 0 {
+		return nil
+	}
+	return r.byID[idKey{from, string(id)}]
+}
+
+// add remembers an envelope; a former one of the same identity is forgotten.
+func (r *recents) add(m *remembered) {
+	r.byID[m.idKey] = m
+}
+
+// forget lets go of an envelope that is the store's business now, or nobody's.
+func (r *recents) forget(m *remembered) {
+	if r.byID[m.idKey] == m {
+		delete(r.byID, m.idKey)
+	}
+}
+
+// settle notes that the envelope was confirmed. The oldest settled one is forgotten for it when there are too many.
+func (r *recents) settle(m *remembered) {
+	m.safe, m.link = true, nil
+	if r.byID[m.idKey] != m {
+		return
+	}
+	if len(r.settled) < maxSettledIDs {
+		r.settled = append(r.settled, m)
+		return
+	}
+	r.forget(r.settled[r.oldest])
+	r.settled[r.oldest] = m
+	r.oldest = (r.oldest + 1) % maxSettledIDs
+}
+
+func digest(payload []byte) uint64 { return maphash.Bytes(digestSeed, payload) }

@@ -1,0 +1,125 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// The registry of a shard is its map of users: who has an actor now. It is the shard's alone, so an actor leaves it
+// and a successor enters it without a moment in between in which mail could be lost.
+
+// forget takes a user out of the registry. Its actor is about to stop.
+func (s *Shard) forget(u *user) {
+	s.maxSeq = max(s.maxSeq, u.nextSeq)
+	if s.users[u.id] == u {
+		delete(s.users, u.id)
+		s.count(statActorsGone, 1)
+	}
+}
+
+// startSeq returns the first seq of a new actor: above all that the user's former actors gave out.
+func (s *Shard) startSeq() uint64 { return max(s.broker.seqs.now(), s.maxSeq) }
+
+// leftOver takes back a letter that its actor will not see.
+func (s *Shard) leftOver(u *user, l *letter) {
+	switch l.kind {
+	case letterSubmit, letterAttach:
+		next := s.userFor(u.id)
+		if next == u {
+			panic("actors: letter left over by an actor that stands") // a bug: it would come back for ever
+		}
+		again := s.letter(*l)
+		next.push(again)
+	case letterStored:
+		s.orphaned(l.op)
+	case letterDetach:
+		l.link.user = nil
+	}
+}
+
+// orphaned takes the outcome of an append whose actor has stopped: who waits for it is told all the same.
+func (s *Shard) orphaned(o *op) {
+	if o.kind != opAppend {
+		return
+	}
+	o.owner.delivery.stored(o.append)
+}
+
+// crashed ends an actor that has panicked, within the turn. What it holds goes to the store before anything else of
+// that user can.
+func (s *Shard) crashed(m *mailbox, reason any) {
+	u := m.owner
+	s.broker.log.Error("user actor panicked and was stopped", "reason", fmt.Sprint(reason))
+	defer func() {
+		if again := recover(); again != nil {
+			// Its state is beyond use. Whoever waits for it is told by silence, and sends again.
+			s.broker.log.Error("a stopping user actor panicked; what it held in memory is lost", "reason", fmt.Sprint(again))
+			s.count(statLost, u.delivery.out.len()+len(u.delivery.held))
+			u.abandon()
+			m.stopped = true
+			m.handBack()
+		}
+	}()
+	m.stop()
+}
+
+// abandon lets go of everything without looking at it.
+func (u *user) abandon() {
+	u.state = gone
+	u.shard.Stop(&u.timer)
+	u.shard.forget(u)
+	if l := u.link; l != nil {
+		u.link, l.user = nil, nil
+		l.closing = true
+		l.dropControl()
+		l.conn.Close(protocol.CloseInternal, protocol.AppendClose(nil, protocol.CloseInternal), false)
+	}
+}
+
+// full says that the broker's memory is used up: nothing more is read until it is not.
+func (s *Shard) full() bool {
+	return s.broker.budget.used.Load() > s.broker.budget.limit+s.broker.budget.limit/4
+}
+
+// pausedLink notes a conn that was stopped; should the memory be the reason, the relief timer lets it go on.
+func (s *Shard) pausedLink(l *Link) {
+	s.paused[l] = struct{}{}
+	if s.full() {
+		s.watchMemory()
+	}
+}
+
+// watchMemory sees to the budget until it is kept again. It looks every few ticks, not every turn: it looks at all users.
+func (s *Shard) watchMemory() {
+	if !s.relief.Armed() {
+		s.Set(&s.relief, reliefInterval)
+	}
+}
+
+const reliefInterval = 20 * time.Millisecond
+
+// relieve parks the users with the most in memory while the budget is exceeded, and lets the conns that were stopped
+// for it go on when it is not.
+func (s *Shard) relieve() {
+	if s.broker.budget.over() {
+		most := 0
+		for _, u := range s.users {
+			most = max(most, u.delivery.inMemory())
+		}
+		for _, u := range s.users {
+			if n := u.delivery.inMemory(); n > 0 && n >= most/2 {
+				u.push(s.letter(letter{kind: letterRelieve}))
+			}
+		}
+		s.watchMemory()
+	}
+	if !s.full() {
+		for l := range s.paused {
+			l.relax()
+		}
+	} else if len(s.paused) > 0 {
+		s.watchMemory()
+	}
+}

@@ -1,0 +1,284 @@
+package actors
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// Bounds of one turn.
+const (
+	maxJobs      = 256 // jobs taken from the queue; the rest waits for the next turn
+	letterChunk  = 128
+	trimInterval = time.Second
+)
+
+// Job is something to run on a shard's goroutine.
+type Job interface{ Run() }
+
+// Shard is one event loop: it owns the users whose id hashes to it, their actors, conns, timers and buffers, and is
+// their protoactor dispatcher. Inside it nothing is locked. One turn:
+//
+//  1. wait; the poller hands on what came in, which links letters into mailboxes
+//  2. run the jobs that others posted, and the timers that are due
+//  3. run every mailbox that has letters: one invocation per actor
+//  4. hand on what is for other shards and for the persistence actors
+//  5. write, once per conn
+type Shard struct {
+	broker *Broker
+	index  int
+	poller Poller
+	props  *actor.Props
+
+	// Of the shard's goroutine.
+	now      time.Duration
+	ticked   bool // now is of this turn
+	users    map[protocol.UserID]*user
+	spawning *user
+	runnable []*mailbox
+	running  []*mailbox
+	dirty    []*Link
+	paused   map[*Link]struct{}
+	wheel    wheel
+	pool     pool
+	gather   []byte
+	letters  letterSlab
+	jobs     []Job
+	parcels  []*parcel // one per shard, nil if empty
+	ops      [][]*op   // one per persistence actor
+	maxSeq   uint64    // above all seqs of actors that have stopped
+	trim     Timer     // lets go of unused buffers
+	relief   Timer     // sees to the memory budget
+	leaving  bool
+
+	stats    [statCount]atomic.Uint64
+	refusals [256]atomic.Uint64 // by protocol.Code
+
+	mu       sync.Mutex
+	inbox    []Job // guarded by mu
+	closed   bool  // guarded by mu
+	sleeping atomic.Bool
+	stopping atomic.Bool
+	done     chan struct{}
+}
+
+func newShard(b *Broker, index int) *Shard {
+	s := &Shard{
+		broker: b, index: index, done: make(chan struct{}),
+		users: make(map[protocol.UserID]*user), paused: make(map[*Link]struct{}),
+		parcels: make([]*parcel, b.config.shards), ops: make([][]*op, len(b.persisters)),
+	}
+	s.pool.budget = &b.budget
+	s.now = b.config.clock.Mono()
+	s.wheel.init(s.now)
+	s.trim.Fire, s.relief.Fire = s.trimPool, s.relieve
+	s.props = actor.PropsFromProducer(func() actor.Actor { return s.produce() },
+		actor.WithMailbox(func() actor.Mailbox { return &s.produce().mailbox }),
+		actor.WithDispatcher(s), actor.WithGuardian(b.guardian))
+	return s
+}
+
+// produce gives protoactor the user being spawned. Nothing restarts an actor, so it is never asked at another time.
+func (s *Shard) produce() *user {
+	if s.spawning == nil {
+		panic("actors: an actor may only be spawned by its shard")
+	}
+	return s.spawning
+}
+
+// Schedule implements actor.Dispatcher for what is not a user's mailbox; those queue themselves.
+func (s *Shard) Schedule(fn func()) { s.Post(jobFunc(fn)) }
+
+// Throughput implements actor.Dispatcher.
+func (s *Shard) Throughput() int { return maxJobs }
+
+type jobFunc func()
+
+func (f jobFunc) Run() { f() }
+
+// Post runs job on the shard's goroutine, in the order of posting. Any goroutine may call it. After the broker has
+// shut down jobs are dropped, and Post returns false.
+func (s *Shard) Post(job Job) bool {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	s.inbox = append(s.inbox, job)
+	s.mu.Unlock()
+	if s.sleeping.Load() && s.sleeping.CompareAndSwap(true, false) {
+		s.poller.Wake()
+	}
+	return true
+}
+
+// Now returns the monotonic time of the current turn. Shard goroutine only.
+func (s *Shard) Now() time.Duration {
+	if !s.ticked {
+		s.now, s.ticked = s.broker.config.clock.Mono(), true
+	}
+	return s.now
+}
+
+// Set arms t to fire once on the shard's goroutine after d, rounded up to 10 ms; an armed timer is set anew. Shard
+// goroutine only, like Stop.
+func (s *Shard) Set(t *Timer, d time.Duration) { s.wheel.set(t, s.Now(), d) }
+
+// Stop disarms t.
+func (s *Shard) Stop(t *Timer) { s.wheel.stop(t) }
+
+func (s *Shard) bounds() *Delivery { return &s.broker.config.delivery }
+
+func (s *Shard) loop() {
+	defer close(s.done)
+	for !s.stopping.Load() {
+		s.turn()
+	}
+}
+
+func (s *Shard) turn() {
+	s.poller.Wait(s.sleepTime())
+	s.sleeping.Store(false)
+	begin := s.Now()
+	s.takeJobs()
+	s.wheel.advance(s.now)
+	s.runMailboxes()
+	s.sendParcels()
+	s.sendOps()
+	s.writeDirty()
+	if s.broker.budget.over() {
+		s.watchMemory()
+	}
+	if s.pool.idle > 0 && !s.trim.Armed() {
+		s.Set(&s.trim, trimInterval)
+	}
+	s.letters.reset()
+	s.observe(begin)
+	s.ticked = false
+}
+
+// sleepTime returns how long the poller may wait. The flag goes up before the queue is looked at, so that a job posted
+// after the look wakes the poller.
+func (s *Shard) sleepTime() time.Duration {
+	if len(s.jobs) > 0 || len(s.runnable) > 0 || len(s.dirty) > 0 {
+		return 0
+	}
+	s.sleeping.Store(true)
+	s.mu.Lock()
+	waiting := len(s.inbox) > 0
+	s.mu.Unlock()
+	if waiting {
+		s.sleeping.Store(false)
+		return 0
+	}
+	wait := s.wheel.wait(s.broker.config.clock.Mono())
+	if wait < 0 {
+		wait = maxSleep
+	}
+	return wait
+}
+
+// maxSleep bounds a wait with no timer set.
+const maxSleep = time.Hour
+
+func (s *Shard) takeJobs() {
+	if len(s.jobs) == 0 {
+		s.mu.Lock()
+		s.jobs, s.inbox = s.inbox, s.jobs[:0]
+		s.mu.Unlock()
+	}
+	n := min(len(s.jobs), maxJobs)
+	for i := range n {
+		s.jobs[i].Run()
+		s.jobs[i] = nil
+	}
+	if n == len(s.jobs) {
+		s.jobs = s.jobs[:0]
+		if cap(s.jobs) > 4*maxJobs {
+			s.jobs = nil
+		}
+		return
+	}
+	s.jobs = s.jobs[n:]
+}
+
+// runMailboxes runs until no mailbox has a letter. It ends: a letter makes others only for the store and for conns.
+func (s *Shard) runMailboxes() {
+	for len(s.runnable) > 0 {
+		s.running, s.runnable = s.runnable, s.running[:0]
+		for i, m := range s.running {
+			m.run()
+			s.running[i] = nil
+		}
+	}
+	if cap(s.running) > 4*maxJobs {
+		s.running = nil
+	}
+}
+
+func (s *Shard) writeDirty() {
+	for i, l := range s.dirty {
+		l.flush()
+		s.dirty[i] = nil
+	}
+	s.dirty = s.dirty[:0]
+}
+
+// route brings an envelope to its recipient's mailbox, here or on another shard.
+func (s *Shard) route(to protocol.UserID, a *arrival) {
+	if target := s.broker.ShardFor(to); target != s {
+		s.parcelFor(target).submit(to, a)
+		return
+	}
+	s.userFor(to).push(s.letter(letter{kind: letterSubmit, arrival: *a}))
+}
+
+func (s *Shard) letter(l letter) *letter {
+	p := s.letters.next()
+	*p = l
+	return p
+}
+
+// letterSlab hands out letters that live until the turn ends.
+type letterSlab struct {
+	chunks [][]letter
+	chunk  int
+	used   int
+}
+
+func (s *letterSlab) next() *letter {
+	if s.chunk == len(s.chunks) {
+		s.chunks = append(s.chunks, make([]letter, letterChunk))
+	}
+	l := &s.chunks[s.chunk][s.used]
+	if s.used++; s.used == letterChunk {
+		s.chunk, s.used = s.chunk+1, 0
+	}
+	return l
+}
+
+// reset takes all letters back, and lets go of those of a burst.
+func (s *letterSlab) reset() {
+	for i := range min(s.chunk+1, len(s.chunks)) {
+		n := letterChunk
+		if i == s.chunk {
+			n = s.used
+		}
+		clear(s.chunks[i][:n])
+	}
+	if len(s.chunks) > 8 {
+		s.chunks = s.chunks[:8:8]
+	}
+	s.chunk, s.used = 0, 0
+}
+
+func (s *Shard) trimPool() {
+	s.pool.trim()
+	if cap(s.gather) > maxGather/4 {
+		s.gather = nil
+	}
+}

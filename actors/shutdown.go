@@ -1,0 +1,139 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Shutdown ends the broker: new conns are refused, those there are closed in order, everything unconfirmed is stored,
+// and all actors stop. It waits for that until ctx ends. The error says how many accepted envelopes were lost because
+// the store would not take them. Further calls return the first one's result.
+func (b *Broker) Shutdown(ctx context.Context) error {
+	b.once.Do(func() { b.result = b.shutdown(ctx) })
+	return b.result
+}
+
+func (b *Broker) shutdown(ctx context.Context) error {
+	for _, s := range b.shards {
+		s.Post(jobFunc(s.leave))
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !b.settled(ctx) {
+		select {
+		case <-ctx.Done():
+			return b.end()
+		case <-tick.C:
+		}
+	}
+	return b.end()
+}
+
+// settled asks the shards whether all conns are gone and nothing is in memory or under way.
+func (b *Broker) settled(ctx context.Context) bool {
+	for _, s := range b.shards {
+		answer := make(chan bool, 1)
+		if !s.Post(jobFunc(func() { answer <- s.idle() })) {
+			continue
+		}
+		select {
+		case idle := <-answer:
+			if !idle {
+				return false
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// leave closes all conns in order, and has none attached any more.
+func (s *Shard) leave() {
+	s.leaving = true
+	for _, u := range s.users {
+		u.push(s.letter(letter{kind: letterLeave}))
+	}
+}
+
+func (s *Shard) idle() bool {
+	for _, u := range s.users {
+		if u.state == loading || u.link != nil || !u.delivery.idle() {
+			return false
+		}
+	}
+	return true
+}
+
+// end stops everything, whatever is left.
+func (b *Broker) end() error {
+	b.closed.Store(true)
+	close(b.quit)
+	lost := 0
+	for _, s := range b.shards {
+		count := make(chan int, 1)
+		if s.Post(jobFunc(func() { count <- s.end() })) {
+			lost += <-count
+		}
+		<-s.done
+		s.poller.Close()
+	}
+	for _, p := range b.persisters {
+		p.queue.drain(false)
+		b.system.Root.Stop(p.pid)
+		p.queue.drain(true)
+	}
+	b.tasks.Wait()
+	if b.config.system == nil {
+		b.system.Shutdown()
+	}
+	for _, p := range b.persisters {
+		lost += int(p.lost.Load())
+	}
+	if lost > 0 {
+		return fmt.Errorf("%d accepted envelopes were lost: the store did not take them", lost)
+	}
+	return nil
+}
+
+// end stops the shard's actors and its loop, and returns how many envelopes were in memory alone.
+func (s *Shard) end() int {
+	lost := 0
+	for _, u := range s.users {
+		lost += u.delivery.unstored()
+		u.abandon()
+		u.mailbox.stop()
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.inbox = nil
+	s.mu.Unlock()
+	s.stopping.Store(true)
+	return lost
+}
+
+// newSystem makes an actor system of our own. Its logger is ours, from warnings up: the library's own prints dead
+// letters, payloads included, to the standard error.
+func newSystem(log *slog.Logger) *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(quietHandler{log.Handler()})
+	}))
+}
+
+// quietHandler passes errors of the library on, without their attributes: those hold messages.
+type quietHandler struct{ next slog.Handler }
+
+func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelError && h.next.Enabled(ctx, level)
+}
+
+func (h quietHandler) Handle(ctx context.Context, r slog.Record) error {
+	return h.next.Handle(ctx, slog.NewRecord(r.Time, r.Level, "actor system: "+r.Message, r.PC))
+}
+
+func (h quietHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h quietHandler) WithGroup(string) slog.Handler      { return h }

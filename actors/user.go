@@ -1,0 +1,340 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// Times of a user actor that are not configurable.
+const (
+	parkPatience = 900 * time.Millisecond // an append's senders wait so long for the store, then they are refused
+	readRetry    = 500 * time.Millisecond // after a page could not be read
+	lingerAway   = 10 * time.Second       // an actor without a conn waits for more mail
+)
+
+// user is the actor of one user. It owns the user's key, conn and delivery state, and is its own mailbox. It lives on
+// its shard: every method runs there, inside the actor's invocation unless its comment says otherwise.
+//
+// It is loading until the store has said whether the user exists, then standing; it stops when the user does not
+// exist, or has no conn, nothing in memory and nothing under way. A user actor that leaves the registry first makes
+// sure that its mailbox is empty; names are numbers, so a successor never meets its name.
+type user struct {
+	mailbox
+	id     protocol.UserID
+	pid    *actor.PID
+	key    string
+	locked bool
+	state  userState
+
+	link     *Link // the conn mail goes to
+	delivery delivery
+	nextSeq  uint64
+	epoch    uint32 // of the conn: pages asked for before it came are void
+
+	waiting []*letter   // while loading
+	appends []*appendOp // under way, with senders who wait, in the order of their deadlines
+	until   []time.Duration
+	reading bool // a read or key look-up is under way
+	timer   Timer
+	idleAt  time.Duration // since when there has been nothing to do
+	retryAt time.Duration
+}
+
+type userState uint8
+
+const (
+	loading userState = iota
+	standing
+	gone
+)
+
+// userFor returns the actor of a user, spawning it if there is none. Called by the shard, outside any actor.
+func (s *Shard) userFor(id protocol.UserID) *user {
+	if u := s.users[id]; u != nil {
+		return u
+	}
+	u := &user{id: id, nextSeq: s.startSeq()}
+	u.mailbox.shard, u.mailbox.owner = s, u
+	u.delivery.port, u.delivery.bounds, u.delivery.pool, u.delivery.user = u, s.bounds(), &s.pool, id
+	u.timer.Fire = u.fire
+	s.users[id] = u
+	s.spawning = u
+	pid, err := s.broker.system.Root.SpawnNamed(s.props, s.broker.nextName())
+	s.spawning = nil
+	if err != nil {
+		panic("actors: spawn of a fresh name: " + err.Error())
+	}
+	u.pid = pid
+	s.count(statActors, 1)
+	return u
+}
+
+// Receive implements actor.Actor.
+func (u *user) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *batch:
+		for l := m.take(); l != nil; l = m.take() {
+			u.receive(l)
+		}
+		u.finish()
+	case *actor.Started:
+		u.load()
+	case *actor.Stopping:
+		u.depart()
+	}
+}
+
+func (u *user) receive(l *letter) {
+	if u.state == gone {
+		u.shard.leftOver(u, l)
+		return
+	}
+	if u.state == loading && l.kind != letterKey && l.kind != letterTick {
+		u.waiting = append(u.waiting, l.clone())
+		return
+	}
+	switch l.kind {
+	case letterSubmit:
+		u.submit(&l.arrival)
+	case letterAttach:
+		u.attach(l.link)
+	case letterDetach:
+		u.detach(l.link)
+	case letterPong:
+		u.pong(l.link, l.bytes)
+	case letterRecv:
+		u.recv(l)
+	case letterStored:
+		u.stored(l.op)
+	case letterPage:
+		u.page(l.op)
+	case letterKey:
+		u.loaded(l.op)
+	case letterTick:
+		u.tick()
+	case letterLeave:
+		u.leave()
+	case letterRelieve:
+		u.delivery.relieve()
+	case letterForeign:
+		u.foreign(l.msg)
+	}
+}
+
+// foreign takes a message from somebody who knows the PID. There is none that a user needs.
+func (u *user) foreign(message any) {
+	if _, poison := message.(*actor.PoisonPill); poison {
+		u.shard.broker.system.Root.Stop(u.pid)
+		return
+	}
+	u.shard.count(statUnknownMessages, 1)
+}
+
+// finish ends the actor's turn: what was parked goes out as one append.
+func (u *user) finish() {
+	u.delivery.flushOpen()
+	u.arm()
+}
+
+// load asks the store whether the user exists.
+func (u *user) load() {
+	u.reading = true
+	u.shard.request(&op{kind: opKeys, user: u.id, owner: u})
+	u.idleAt = u.shard.now
+	u.arm()
+}
+
+func (u *user) loaded(o *op) {
+	if u.state != loading {
+		return
+	}
+	u.reading = false
+	code := protocol.CodeNone
+	switch {
+	case o.err != nil:
+		code = protocol.CodeStoreUnavailable
+	case o.key.Key == nil:
+		code = protocol.CodeUserNotFound
+	}
+	u.settleWaiting(code, string(o.key.Key), o.key.Locked)
+}
+
+// settleWaiting serves what came while loading, or refuses it and stops.
+func (u *user) settleWaiting(code protocol.Code, key string, locked bool) {
+	u.state, u.key, u.locked = standing, key, locked
+	waiting := u.waiting
+	u.waiting = nil
+	for _, l := range waiting {
+		switch {
+		case code == protocol.CodeNone:
+			u.receive(l)
+		case l.kind == letterSubmit:
+			u.settle(l.arrival.sender, code, &l.arrival)
+		case l.kind == letterAttach:
+			u.refuse(l.link, code)
+		}
+	}
+	if code != protocol.CodeNone {
+		u.quit()
+	}
+}
+
+// refuse closes a conn that cannot be attached.
+func (u *user) refuse(l *Link, code protocol.Code) {
+	if code == protocol.CodeUserNotFound {
+		l.Fail(code, protocol.CloseUserNotFound)
+		return
+	}
+	l.Fail(protocol.CodeNone, protocol.CloseTryAgain)
+}
+
+// submit takes in an envelope for this user.
+func (u *user) submit(a *arrival) {
+	u.idleAt = u.shard.now
+	u.delivery.submit(a)
+}
+
+// attach makes l the user's conn. The newest wins, but one that has proved possession of the key is not replaced by
+// one that has not.
+func (u *user) attach(l *Link) {
+	if l.dead || l.closing {
+		return
+	}
+	if u.shard.leaving {
+		l.Fail(protocol.CodeNone, protocol.CloseTryAgain)
+		return
+	}
+	if (u.locked || u.link != nil && u.link.proven) && !l.proven {
+		l.Fail(protocol.CodeProofRequired, protocol.CloseProofRequired)
+		return
+	}
+	if old := u.link; old != nil {
+		old.Fail(protocol.CodeReplaced, protocol.CloseReplaced)
+	}
+	u.link, l.user = l, u
+	u.epoch++
+	u.reading = false
+	l.lastSeen = u.shard.now
+	u.shard.count(statAttached, 1)
+	if l.profile == V1 {
+		l.control(protocol.AppendFrame(nil, protocol.OpText,
+			protocol.AppendReady(nil, u.id, l.proven, u.shard.broker.config.limits)))
+	}
+	u.delivery.attach(l.profile, u.shard.broker.nonce())
+	l.conn.Resume()
+}
+
+// detach ends what the conn l, which is gone, was for this user.
+func (u *user) detach(l *Link) {
+	l.user = nil
+	if u.link == l {
+		u.unlink(l)
+	}
+}
+
+// unlink parts from the conn. Also called by Link.close, on the shard.
+func (u *user) unlink(l *Link) {
+	if u.link != l {
+		return
+	}
+	u.link = nil
+	u.epoch++
+	u.reading = false
+	u.idleAt = u.shard.now
+	u.delivery.detach()
+	u.finish()
+}
+
+func (u *user) pong(l *Link, payload []byte) {
+	if u.link == l {
+		u.delivery.pong(payload)
+	}
+}
+
+// recv takes a v1 client's word that it has all up to a seq.
+func (u *user) recv(m *letter) {
+	code := protocol.CodeNone
+	switch {
+	case u.link != m.link:
+		return
+	case m.seq >= u.nextSeq:
+		code = protocol.CodeInvalidMessage
+	default:
+		u.delivery.confirm(m.seq)
+	}
+	m.link.settle(m.ticket, 0, code, m.link.errorFrame(code, nil, nil))
+}
+
+func (u *user) stored(o *op) {
+	for i, a := range u.appends {
+		if a == o.append {
+			u.appends = append(u.appends[:i], u.appends[i+1:]...)
+			u.until = append(u.until[:i], u.until[i+1:]...)
+			break
+		}
+	}
+	if len(u.appends) == 0 {
+		u.appends, u.until = nil, nil
+	}
+	u.idleAt = u.shard.now
+	u.delivery.stored(o.append)
+}
+
+func (u *user) page(o *op) {
+	if o.epoch != u.epoch {
+		return
+	}
+	u.reading = false
+	if o.page.Err != nil {
+		u.retryAt = u.shard.now + readRetry
+	}
+	u.shard.count(statDrained, len(o.page.Pending))
+	u.delivery.page(&o.page)
+}
+
+// leave closes the conn in order, for a shutdown: everything is stored, and what the client sends until its own close
+// is still taken in.
+func (u *user) leave() {
+	u.delivery.leave()
+	l := u.link
+	if l == nil {
+		return
+	}
+	if l.profile == V1 {
+		l.control(protocol.AppendFrame(nil, protocol.OpText, protocol.AppendGoingAway(nil, u.shard.broker.spread())))
+	}
+	l.close(protocol.CloseGoingAway, true)
+}
+
+// quit stops the actor. Nothing is in memory or under way; whoever comes now finds a new one.
+func (u *user) quit() {
+	u.state = gone
+	u.shard.forget(u)
+	u.shard.broker.system.Root.Stop(u.pid)
+}
+
+// depart follows protoactor's Stopping: after quit there is nothing to do; after a panic, or a stop by somebody who
+// knows the PID, what is in memory goes to the store before a successor can start.
+func (u *user) depart() {
+	u.shard.Stop(&u.timer)
+	u.stopped = true
+	if u.state == gone {
+		return
+	}
+	loaded := u.state == standing
+	u.state = gone
+	u.shard.forget(u)
+	for _, l := range u.waiting {
+		u.shard.leftOver(u, l)
+	}
+	u.waiting = nil
+	if loaded {
+		u.delivery.flushOpen()
+		if l := u.link; l != nil {
+			l.Fail(protocol.CodeNone, protocol.CloseInternal) // which spills by unlink
+		}
+	}
+}

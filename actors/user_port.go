@@ -1,0 +1,127 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence"
+)
+
+// The methods in this file are what the delivery state asks of its actor: deliveryPort.
+
+var _ deliveryPort = (*user)(nil)
+
+func (u *user) seq() (uint64, bool) {
+	n := u.nextSeq
+	if n >= u.shard.broker.seqs.ceiling.Load() {
+		u.shard.broker.seqs.kick()
+		return 0, false
+	}
+	u.nextSeq++
+	return n, true
+}
+
+func (u *user) clock() (uint32, int64) {
+	return uint32(u.shard.now / time.Millisecond), u.shard.broker.wall(u.shard.now)
+}
+
+func (u *user) storeDown() bool { return u.shard.broker.storeDown.Load() }
+
+func (u *user) append(a *appendOp) {
+	if !a.accepted {
+		u.appends = append(u.appends, a)
+		u.until = append(u.until, u.shard.now+parkPatience)
+	}
+	u.shard.request(&op{kind: opAppend, user: u.id, owner: u, append: a, accepted: a.accepted})
+}
+
+func (u *user) read(after uint64, count, bytes int) {
+	u.reading = true
+	u.shard.request(&op{kind: opRead, user: u.id, owner: u, epoch: u.epoch, read: persistence.ReadRequest{
+		User: u.id, After: after, Count: count, Bytes: bytes, Now: u.shard.broker.wall(u.shard.now),
+	}})
+}
+
+func (u *user) confirmStored(seq uint64) {
+	u.shard.request(&op{kind: opConfirm, user: u.id, seq: seq})
+}
+
+// settle tells the sender's conn, on its own shard.
+func (u *user) settle(s sender, code protocol.Code, a *arrival) {
+	if code != protocol.CodeNone {
+		u.shard.refused(code)
+	}
+	if s.link == nil {
+		return
+	}
+	if s.link.shard != u.shard {
+		u.shard.parcelFor(s.link.shard).settle(s, code, u.id, a.id)
+		return
+	}
+	s.settle(code, u.id, a.id)
+}
+
+// settle runs on the shard of the sender's conn.
+func (s sender) settle(code protocol.Code, to protocol.UserID, id []byte) {
+	var frame []byte
+	if code != protocol.CodeNone && !s.link.dead {
+		var text [protocol.UserIDLen]byte
+		frame = s.link.errorFrame(code, to.AppendTo(text[:0]), id)
+	}
+	s.link.settle(s.ticket, int(s.size), code, frame)
+}
+
+// ack tells the sender that waits for it that its envelope is safe.
+func (u *user) ack(m *remembered) {
+	l := m.link
+	m.link = nil
+	if l == nil {
+		return
+	}
+	u.shard.count(statAcked, 1)
+	u.shard.tell(l, ackFrame(m, u.id))
+}
+
+// conflict tells a sender, whose envelope was accepted, that its id is taken by another.
+func (u *user) conflict(m *remembered) {
+	l := m.link
+	m.link = nil
+	u.shard.refused(protocol.CodeIDConflict)
+	if l == nil {
+		return
+	}
+	var text [protocol.UserIDLen]byte
+	u.shard.tell(l, protocol.AppendV1Error(nil, protocol.CodeIDConflict, []byte(m.id), u.id.AppendTo(text[:0])))
+}
+
+func ackFrame(m *remembered, to protocol.UserID) []byte {
+	return protocol.AppendAck(make([]byte, 0, 96), []byte(m.id), to)
+}
+
+func (u *user) drained() {
+	if u.link != nil && u.link.profile == V1 {
+		u.link.control(protocol.AppendFrame(nil, protocol.OpText, protocol.AppendDrained(nil)))
+	}
+}
+
+func (u *user) fail(close protocol.CloseCode) {
+	if u.link != nil {
+		u.link.Fail(protocol.CodeNone, close)
+	}
+}
+
+func (u *user) dirty() {
+	if u.link != nil {
+		u.link.touch()
+	}
+}
+
+func (u *user) leaving() bool { return u.shard.leaving }
+
+func (u *user) parked(n int, accepted bool) {
+	if accepted {
+		u.shard.count(statSpilled, n)
+		return
+	}
+	u.shard.count(statParked, n)
+}

@@ -1,0 +1,140 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// One timer per user serves all its deadlines. It is armed for the earliest of them; when that moves back, the timer
+// fires too early once and is set anew, which costs less than setting it at every frame.
+
+// fire posts the tick, on the shard: the work is done inside the actor.
+func (u *user) fire() { u.push(u.shard.letter(letter{kind: letterTick})) }
+
+// arm sets the timer for the next deadline if it is not set for an earlier moment.
+func (u *user) arm() {
+	if u.state == gone {
+		return
+	}
+	due := u.deadline()
+	if due == 0 {
+		return
+	}
+	wait := max(due-u.shard.now, 0)
+	if u.timer.Armed() && u.timer.deadline <= int64((u.shard.now+wait)/wheelTick)+1 {
+		return
+	}
+	u.shard.Set(&u.timer, wait)
+}
+
+// deadline returns when the user must act next, 0 for never.
+func (u *user) deadline() time.Duration {
+	var due time.Duration
+	earlier := func(at time.Duration) {
+		if at > 0 && (due == 0 || at < due) {
+			due = at
+		}
+	}
+	if len(u.until) > 0 {
+		earlier(u.until[0])
+	}
+	if u.state == loading {
+		earlier(u.idleAt + parkPatience)
+		return due
+	}
+	if u.link == nil {
+		earlier(u.idleAt + lingerAway)
+		return due
+	}
+	earlier(u.delivery.fenceDue())
+	earlier(u.spillDue())
+	earlier(u.livenessDue())
+	earlier(u.retryAt)
+	return due
+}
+
+// tick does what is due.
+func (u *user) tick() {
+	now := u.shard.now
+	for len(u.until) > 0 && u.until[0] <= now {
+		u.delivery.expired(u.appends[0])
+		u.appends, u.until = u.appends[1:], u.until[1:]
+	}
+	switch {
+	case u.state == loading:
+		if now >= u.idleAt+parkPatience {
+			u.settleWaiting(protocol.CodeStoreUnavailable, "", false)
+		}
+	case u.link == nil:
+		if now >= u.idleAt+lingerAway && u.delivery.idle() && len(u.appends) == 0 {
+			u.quit()
+		}
+	default:
+		u.tickConn(now)
+	}
+}
+
+func (u *user) tickConn(now time.Duration) {
+	if u.retryAt > 0 && now >= u.retryAt {
+		u.retryAt = 0
+		u.delivery.advanceMode()
+	}
+	if due := u.spillDue(); due > 0 && now >= due {
+		u.spill()
+	}
+	if due := u.delivery.fenceDue(); due > 0 && now >= due {
+		u.link.touch()
+	}
+	if due := u.livenessDue(); due > 0 && now >= due {
+		u.checkLife(now)
+	}
+}
+
+// spillDue returns when the oldest envelope that is in memory alone is to be stored.
+func (u *user) spillDue() time.Duration {
+	at, ok := u.delivery.oldestLive()
+	if !ok {
+		return 0
+	}
+	return max(time.Duration(at)*time.Millisecond+u.shard.bounds().SpillAfter, u.delivery.spillAgain)
+}
+
+// spill stores what has been unconfirmed too long. While the store is down it stays in memory, within its bounds.
+func (u *user) spill() {
+	if u.storeDown() {
+		u.delivery.spillAgain = u.shard.now + u.shard.bounds().SpillAfter
+		return
+	}
+	u.delivery.spillAgain = 0
+	u.delivery.spill()
+}
+
+// livenessDue returns when the conn's silence is to be looked at. While it is stopped for its credit its silence is
+// ours, until that has lasted for the idle timeout.
+func (u *user) livenessDue() time.Duration {
+	l := u.link
+	if l.closing {
+		return 0
+	}
+	idle := u.shard.bounds().IdleTimeout
+	since := l.lastSeen + time.Duration(l.missed)*idle
+	if l.paused {
+		since = max(since, l.stopped+idle)
+	}
+	return since + idle
+}
+
+// checkLife pings a silent conn twice, and drops it when both go unanswered. An unanswered fence counts as the first.
+func (u *user) checkLife(now time.Duration) {
+	l := u.link
+	l.missed++
+	switch {
+	case l.missed == 1 && u.delivery.fence.seq != 0:
+	case l.missed <= 2:
+		l.control(u.delivery.fence.liveness(nil))
+	default:
+		u.shard.count(statTimedOut, 1)
+		l.Fail(protocol.CodeNone, protocol.CloseGoingAway)
+	}
+}
