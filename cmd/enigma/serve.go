@@ -118,7 +118,9 @@ func (s *server) start() (err error) {
 	if s.broker, err = actors.New(s.brokerOptions()...); err != nil {
 		return err
 	}
-	s.transport = transport.New(s.broker, s.transportOptions())
+	if s.transport, err = transport.New(s.broker, s.transportOptions()); err != nil {
+		return err
+	}
 	s.serveFront()
 	if s.side != nil {
 		s.serveAdmin()
@@ -154,12 +156,12 @@ func (s *server) storeFailed(err error) {
 	s.failed <- fmt.Errorf("the store failed for good: %w", err)
 }
 
-// ready tells why this node should be sent no users, or nil.
+// ready tells why this node should be sent no users, or nil. The store's own words stay in the log.
 func (s *server) ready(ctx context.Context) error {
 	if s.stopping.Load() {
 		return errors.New("stopping")
 	}
-	if err := s.store.Ping(ctx); err != nil {
+	if err := s.broker.Ready(ctx); err != nil {
 		return errors.New("the store does not answer")
 	}
 	return nil
@@ -202,17 +204,18 @@ func (s *server) exitOnSecond(signals <-chan os.Signal) {
 	}
 }
 
-// stop ends the server in order: nobody new, then conns and what is unconfirmed, then the store.
+// stop ends the server in order: nobody new, then conns and what is unconfirmed, then the listener, then the store.
 func (s *server) stop() error {
 	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	var errs []error
-	if err := s.transport.Shutdown(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("front end: %w", err))
-	}
+	s.transport.Drain()
 	if err := s.broker.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
+	}
+	if err := s.transport.Shutdown(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("front end: %w", err))
 	}
 	if err := s.store.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("store: %w", err))
@@ -230,6 +233,9 @@ func (s *server) stop() error {
 
 // close frees what a start that failed had taken.
 func (s *server) close() {
+	if s.broker != nil {
+		_ = s.broker.Shutdown(context.Background()) // nobody has connected
+	}
 	for _, l := range []net.Listener{s.front, s.side} {
 		if l != nil {
 			_ = l.Close()

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"runtime"
+
+	"github.com/enigma-protocol/enigma/actors"
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/transport"
+)
+
+// brokerOptions says to the broker what the configuration says.
+func (s *server) brokerOptions() []actors.Option {
+	c := s.cfg
+	limits := protocol.DefaultLimits()
+	limits.MaxMessage, limits.MailboxMessages, limits.MailboxBytes = int(c.MaxMessage), c.MailboxMessages, c.MailboxBytes
+	return []actors.Option{
+		actors.WithStore(s.store),
+		actors.WithLogger(s.log),
+		actors.WithLimits(limits),
+		actors.WithDelivery(actors.Delivery{
+			ConfirmInterval: c.ConfirmInterval,
+			SpillAfter:      c.SpillAfter,
+			IdleTimeout:     c.IdleTimeout,
+			TTL:             c.TTL,
+			OutboxBytes:     int(c.OutboxBytes),
+			CreditMessages:  c.CreditMessages,
+			CreditBytes:     int(c.CreditBytes),
+		}),
+		actors.WithMemory(c.Memory),
+		// One core is left to the store, the kernel and the collector: a loop on each was measured to be slower.
+		actors.WithShards(max(1, runtime.GOMAXPROCS(0)-1)),
+	}
+}
+
+// transportOptions says to the front end what the configuration says.
+func (s *server) transportOptions() transport.Options {
+	c := s.cfg
+	return transport.Options{
+		Version:        buildVersion(),
+		Origins:        c.Origins,
+		RateLogins:     orOff(c.RateLogins),
+		RateMessages:   orOff(c.RateMessages),
+		MaxConnsPerIP:  c.MaxConnsPerIP,
+		TrustedProxies: c.TrustedProxy,
+		Log:            s.log,
+	}
+}
+
+// orOff turns a rate of 0, no bound, into what the front end takes for that; its own 0 is the default.
+func orOff(rate int) int {
+	if rate == 0 {
+		return -1
+	}
+	return rate
+}
