@@ -23,7 +23,7 @@ const (
 // a backslash or a control character. It is zero if there is none. (A subtraction sets the top bit of a byte below its
 // subtrahend. The borrow may set bits further up as well, which is why only the lowest counts.)
 func stops(w uint64) uint64 {
-	return ((w ^ quotes) - ones | (w ^ slashes) - ones | w - spaces) &^ w & tops
+	return (((w ^ quotes) - ones) | ((w ^ slashes) - ones) | (w - spaces)) &^ w & tops
 }
 
 // str reads a string from behind its opening quote and returns the index of the closing one.
@@ -127,7 +127,7 @@ func Unescape(dst, raw []byte) []byte {
 		r, n := escaped(raw[i:])
 		dst = append(dst, raw[:i]...)
 		if utf16.IsSurrogate(r) {
-			dst = append(dst, 0xE0|byte(r>>12), 0x80|byte(r>>6)&0xBF, 0x80|byte(r)&0xBF)
+			dst = append(dst, 0xE0|byte(r>>12), 0x80|byte(r>>6)&0x3F, 0x80|byte(r)&0x3F)
 		} else {
 			dst = utf8.AppendRune(dst, r)
 		}
