@@ -13,7 +13,7 @@ type mode uint8
 const (
 	away     mode = iota // no conn: to the store
 	draining             // to the store, from where it is read page by page
-	catching             // the store is read out but for appends under way: held in memory behind them
+	catching             // held in memory behind what is left in the store, which is being read
 	live                 // to the outbox
 	leaving              // the conn is being closed in order: to the store, and confirms still count
 )
@@ -75,7 +75,7 @@ type deliveryPort interface {
 //
 //   - seqs are given out in the order of arrival, and appended in that order: whoever parks n has appended all
 //     unconfirmed below n before. So in no mode but live is there an entry that is in memory alone.
-//   - placed is the highest seq in the outbox or confirmed from it; what the store holds beyond is read from there.
+//   - placed is the highest seq in the outbox or confirmed; what the store holds for the conn is beyond it.
 //   - a user goes live only when the store is known to hold nothing beyond placed and no append is under way.
 type delivery struct {
 	port   deliveryPort
@@ -93,7 +93,9 @@ type delivery struct {
 	storedTo   uint64 // highest seq that was parked with success
 	parking    int    // envelopes not in the outbox whose append is under way
 	appends    int    // appends under way
+	parkedTo   uint64 // highest seq that was parked
 	reading    bool
+	readTo     uint64 // parkedTo when the read under way was asked for
 	held       []held
 	heldSize   int
 	spillAgain time.Duration // not before, after the store was found down
@@ -110,8 +112,8 @@ type delivery struct {
 
 // attach begins delivery to a new conn. The former one is gone already.
 func (d *delivery) attach(profile Profile, nonce uint64) {
-	d.mode, d.profile = draining, profile
-	d.known, d.reading, d.toldDrained, d.placed = false, false, false, 0
+	d.mode, d.profile = catching, profile
+	d.known, d.reading, d.toldDrained, d.placed = false, false, false, d.confirmed
 	d.fence = fence{nonce: nonce}
 	d.next()
 }
@@ -293,7 +295,8 @@ func (d *delivery) next() {
 		return
 	}
 	d.reading = true
-	d.port.read(max(d.placed, d.confirmed), max(count, 1), max(space, 1))
+	d.readTo = d.parkedTo
+	d.port.read(d.placed, max(count, 1), max(space, 1))
 }
 
 // page takes what was read. A failed read is repeated later by retryRead, but a conn that could not be given any mail
@@ -314,6 +317,7 @@ func (d *delivery) page(p *persistence.Page) {
 	}
 	if !p.More {
 		d.known = true
+		d.placed = max(d.placed, d.readTo) // what is not there by now was refused or has expired
 		if !d.toldDrained {
 			d.toldDrained = true
 			d.port.drained()
@@ -324,7 +328,7 @@ func (d *delivery) page(p *persistence.Page) {
 }
 
 func (d *delivery) placeStored(p *persistence.Pending) {
-	if p.Seq <= max(d.placed, d.confirmed) {
+	if p.Seq <= d.placed {
 		return
 	}
 	a := arrival{from: p.From, payload: p.Payload, id: []byte(p.ID)}
@@ -384,8 +388,9 @@ func (d *delivery) placeHeld(h *held) {
 
 // confirm notes that the client has all up to seq.
 func (d *delivery) confirm(seq uint64) {
-	d.confirmed = max(d.confirmed, seq)
 	stored := !d.known || d.storedTo > d.placed
+	d.confirmed = max(d.confirmed, seq)
+	d.placed = max(d.placed, seq)
 	d.out.confirm(d.pool, seq, func(e *entry) {
 		stored = stored || e.state != entryLive
 		if m := e.remembered; m != nil {
@@ -426,6 +431,9 @@ func (d *delivery) sendLimit() int {
 
 // oldestLive returns when the oldest envelope that is in memory alone was placed.
 func (d *delivery) oldestLive() (at uint32, ok bool) {
+	if len(d.held) > 0 {
+		return d.held[0].at, true
+	}
 	list := d.out.list()
 	if len(list) == 0 || list[len(list)-1].state != entryLive {
 		return 0, false // what was spilled is a prefix

@@ -3,8 +3,6 @@ package actors
 import (
 	"encoding/binary"
 	"time"
-
-	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
 // When a fence goes out without waiting for the interval.
@@ -35,12 +33,10 @@ func (d *delivery) ride(now time.Duration) {
 	if !due {
 		return
 	}
-	d.out.room(d.pool, protocol.FrameHeaderLen(fenceBytes)+fenceBytes)
-	e := d.out.last()
-	d.out.buf = appendFence(d.out.buf, f.nonce, e.seq)
-	e.end = uint32(len(d.out.buf))
-	d.out.sentTo = min(d.out.sentTo, len(d.out.entries)-1)
-	f.seq, f.last, f.since, f.urgent = e.seq, now, 0, false
+	seq := d.out.last().seq
+	var frame [2 + fenceBytes]byte
+	d.out.ride(d.pool, appendFence(frame[:0], f.nonce, seq))
+	f.seq, f.last, f.since, f.urgent = seq, now, 0, false
 }
 
 // placed notes that data was put into the outbox.

@@ -97,6 +97,14 @@ func (o *outbox) place(seq uint64, at uint32, state entryState, m *remembered) {
 	o.entries = append(o.entries, entry{seq: seq, end: uint32(len(o.buf)), at: at, remembered: m, state: state})
 }
 
+// ride appends a frame that follows the last envelope and leaves with it.
+func (o *outbox) ride(p *pool, frame []byte) {
+	o.room(p, len(frame))
+	o.buf = append(o.buf, frame...)
+	o.last().end = uint32(len(o.buf))
+	o.sentTo = min(o.sentTo, len(o.entries)-1)
+}
+
 // confirm removes the entries up to seq, after calling gone for each. It stops at the first that was not sent
 // completely, for a frame must not be cut in its middle; that one is confirmed when it has been sent.
 func (o *outbox) confirm(p *pool, seq uint64, gone func(*entry)) {

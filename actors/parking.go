@@ -78,6 +78,7 @@ func (d *delivery) add(op *appendOp, p persistence.Pending, payload []byte, of p
 	}
 	if !of.placed {
 		d.parking++
+		d.parkedTo = max(d.parkedTo, p.Seq)
 	}
 	p.Payload = payload[:len(payload):len(payload)] // its length counts; flushOpen points it into buf
 	op.pending = append(op.pending, p)
@@ -131,6 +132,16 @@ func (d *delivery) spillOne(e *entry, from protocol.UserID, payload []byte) {
 	p := persistence.Pending{From: from, Seq: e.seq, Time: wall, Expires: d.expiry(wall, ttl)}
 	d.add(d.opened(true), p, payload, parked{remembered: e.remembered, placed: true})
 	e.state = entrySpilling
+}
+
+// spillOld stores what has been in memory alone for too long: what is held as well, which then comes from the store.
+func (d *delivery) spillOld() {
+	d.spill()
+	if len(d.held) > 0 {
+		d.surrender()
+		d.mode = draining
+		d.next()
+	}
 }
 
 // frameText returns the payload of the server's WebSocket frame at the beginning of b.

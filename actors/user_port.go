@@ -98,10 +98,18 @@ func ackFrame(m *remembered, to protocol.UserID) []byte {
 	return protocol.AppendAck(make([]byte, 0, 96), []byte(m.id), to)
 }
 
+// drained tells a v1 client, behind the mail that was stored.
 func (u *user) drained() {
-	if u.link != nil && u.link.profile == V1 {
-		u.link.control(protocol.AppendFrame(nil, protocol.OpText, protocol.AppendDrained(nil)))
+	if u.link == nil || u.link.profile != V1 {
+		return
 	}
+	frame := protocol.AppendFrame(nil, protocol.OpText, protocol.AppendDrained(nil))
+	if out := &u.delivery.out; out.len() > 0 {
+		out.ride(&u.shard.pool, frame)
+		u.link.touch()
+		return
+	}
+	u.link.control(frame)
 }
 
 func (u *user) fail(close protocol.CloseCode) {

@@ -107,7 +107,7 @@ func (u *user) spill() {
 		return
 	}
 	u.delivery.spillAgain = 0
-	u.delivery.spill()
+	u.delivery.spillOld()
 }
 
 // livenessDue returns when the conn's silence is to be looked at. While it is stopped for its credit its silence is

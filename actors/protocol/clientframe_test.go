@@ -80,6 +80,7 @@ func TestClientFrame_Seq(t *testing.T) {
 		"1" + strings.Repeat("0", 300) + "e-300": 1, "0." + strings.Repeat("0", 299) + "1e300": 1,
 		"1.5": none, "-1": none, "0.1": none, "1e-1": none, "18446744073709551616": none, "1e20": none,
 		"1e999999999999999999999": none, "1e-999999999999999999999": none, "100000000000000000000": none,
+		"1e18446744073709551616": none, "10e-18446744073709551615": none, // were the exponent to wrap, they would be 1
 		"18446744073709551610.5": none, "-1e-400": none, `"1"`: none, "null": none, "true": none, "[1]": none, "{}": none,
 		"1" + strings.Repeat("0", 300): none, "184467440737095516150": none, "20000000000000000000": none,
 	} {

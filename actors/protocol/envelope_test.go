@@ -37,6 +37,9 @@ func TestEnvelope_Takes(t *testing.T) {
 			"", "t", "p", false, false},
 		{"names in upper case", `{"to":"t","payload":"p","TO":1,"Payload":2}`, "", "t", "p", false, false},
 		{"32 levels", nested(31, 31), "", "t", "p", false, false},
+		{"a field's name, escaped, further in", `{"to":"t","payload":"p","x":{"t\u006f":1}}`, "", "t", "p", false, false},
+		{"many names twice, in different objects", `{"to":"t","payload":"p","x":[` + twelve + `,` + twelve + `]}`,
+			"", "t", "p", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var e protocol.Envelope
@@ -52,6 +55,8 @@ func TestEnvelope_Takes(t *testing.T) {
 		})
 	}
 }
+
+const twelve = `{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1}`
 
 // nested returns an envelope with brackets and braces in turn inside.
 func nested(open, closed int) string {
@@ -135,7 +140,7 @@ func refused(t *testing.T, frame, to string) {
 func TestEnvelope_ChecksWhatItIgnores(t *testing.T) {
 	for _, value := range []string{
 		`01`, `-`, `+1`, `.5`, `1.`, `-.5`, `1.e1`, `1e`, `1e+`, `1e-`, `1e1.5`, `0x1`, `00`, `-00`, `-01`, `1_0`, `1a`, `--1`,
-		`NaN`, `Infinity`, `-Infinity`, `tru`, `truee`, `True`, `fals`, `nul`, `nulll`, `undefined`, `t`, `f`, `n`, `'a'`, `a`,
+		`NaN`, `Infinity`, `-Infinity`, `tru`, `truee`, `trux`, `tRUE`, `True`, `fals`, `falsy`, `nul`, `nulx`, `nulll`, `undefined`, `t`, `f`, `n`, `'a'`, `a`,
 		`"\a"`, `"\'"`, `"\x41"`, `"\u"`, `"\u1"`, `"\u12"`, `"\u123"`, `"\u123g"`, `"\u 123"`, `"\u+123"`, `"\U0041"`, `"\0"`,
 		`"\` + "\n" + `"`, `"\é"`, `"\u12é"`,
 	} {
@@ -184,6 +189,20 @@ func TestEnvelope_SeesEveryByteInEveryPlace(t *testing.T) {
 						t.Fatalf("Parse(%q) = %v, valid %v", frame, err, want)
 					}
 				}
+			}
+		}
+	}
+}
+
+func TestEnvelope_SeesEveryByteInEveryPlaceOfAnEscape(t *testing.T) {
+	for place := range 5 {
+		for c := range 256 {
+			text := []byte(`uaF09u`)
+			text[place] = byte(c)
+			frame := fmt.Appendf(nil, `{"to":"t","payload":"\%s"}`, text)
+			err := new(protocol.Envelope).Parse(frame)
+			if want := json.Valid(frame) && utf8.Valid(frame); (err == nil) != want {
+				t.Fatalf("Parse(%q) = %v, valid %v", frame, err, want)
 			}
 		}
 	}

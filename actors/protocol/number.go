@@ -83,9 +83,6 @@ func parseWhole(text []byte) (uint64, bool) {
 
 // times10 returns m × 10^n, and false if that does not fit.
 func times10(m uint64, n int64) (uint64, bool) {
-	if m == 0 {
-		return 0, true
-	}
 	for ; n > 0; n-- {
 		high, low := bits.Mul64(m, 10)
 		if high != 0 {

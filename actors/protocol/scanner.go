@@ -61,7 +61,7 @@ func fieldNamed(name []byte) field {
 // span is where a value stands in the frame, quotes and brackets included; the zero span is an absent value.
 type span struct {
 	from, to uint32
-	escaped  bool // a string with escapes in it
+	escaped  bool // its member was written with escapes, the name or the value
 }
 
 // scanner reads one JSON object (RFC 8259) in one pass, checks all of it and notes where its fields stand. It exists
@@ -71,7 +71,7 @@ type span struct {
 type scanner struct {
 	frame   []byte
 	high    uint64 // all bytes of strings, OR-ed together eight at a time: tells whether there may be non-ASCII
-	escaped bool   // str has met a backslash; its callers reset it
+	escaped bool   // str has met a backslash since name began
 	odd     bool   // the object has a member that is no field, or a name written with escapes
 	seen    uint16 // fields present, as a bit set
 	fields  [fieldCount]span
@@ -192,7 +192,6 @@ func (s *scanner) object(i, depth int) int {
 			return failed
 		}
 		start := i
-		s.escaped = false
 		if i = s.value(i, depth); i < 0 {
 			return failed
 		}
@@ -227,7 +226,7 @@ func (s *scanner) name(i, depth int) (int, field) {
 	}
 	i = s.space(i + 1)
 	f := fieldOther
-	if depth == 1 && !s.escaped {
+	if depth == 1 {
 		f = fieldNamed(s.frame[start:end])
 	}
 	if f == fieldOther {
