@@ -39,10 +39,11 @@ func TestConfig_ReadmeShowsEverySetting(t *testing.T) {
 
 func TestStore_IsNamedWithoutItsPassword(t *testing.T) {
 	for store, want := range map[string]string{
-		"memory":                    "memory",
-		"./data":                    "./data",
-		"redis://u:secret@h:1/0":    "redis://u:xxxxx@h:1/0",
-		"rediss://:secret@bad host": "redis",
+		"memory":                 "memory",
+		"./data":                 "./data",
+		"redis://u:secret@h:1/0": "redis://h:1/0",
+		"rediss://:se@cret@h:1":  "rediss://h:1",
+		"redis+sentinel://u:secret@a:1,b:2/m/0?sentinel_pass=secret": "redis+sentinel://a:1,b:2/m/0",
 	} {
 		s, err := parseStore(store)
 		if err != nil || s.String() != want {

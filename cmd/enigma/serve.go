@@ -113,7 +113,7 @@ func (s *server) start() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
 	defer cancel()
 	if s.store, err = openStore(ctx, s.cfg, s.log, s.storeFailed); err != nil {
-		return fmt.Errorf("--store: %w", err)
+		return err
 	}
 	if s.broker, err = actors.New(s.brokerOptions()...); err != nil {
 		return err

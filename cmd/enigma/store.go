@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/enigma-protocol/enigma/actors"
@@ -33,7 +33,7 @@ type storeURL struct {
 	where string // embedded: a directory; redis: the whole URL, which may hold a password
 }
 
-// String is fit for a log: without a password.
+// String is fit for a log: without user, password and parameters.
 func (s storeURL) String() string {
 	switch s.kind {
 	case storeMemory:
@@ -41,11 +41,15 @@ func (s storeURL) String() string {
 	case storeEmbedded:
 		return s.where
 	}
-	if u, err := url.Parse(s.where); err == nil {
-		return u.Redacted()
-	}
-	return string(s.kind)
+	// Not url.Redacted: url.Parse knows no URL with several hosts.
+	scheme, rest, _ := strings.Cut(s.where, "://")
+	authority, tail, _ := strings.Cut(rest, "/")
+	hosts := authority[strings.LastIndexByte(authority, '@')+1:]
+	tail, _, _ = strings.Cut(tail, "?")
+	return strings.TrimSuffix(scheme+"://"+hosts+"/"+tail, "/")
 }
+
+var redisSchemes = []string{"redis", "rediss", "redis+sentinel", "rediss+sentinel"}
 
 const storeChoices = "a directory such as ./enigma-data, redis://HOST:PORT, rediss://HOST:PORT, redis+sentinel://HOST:PORT/MASTER, or memory"
 
@@ -57,7 +61,7 @@ func parseStore(text string) (storeURL, error) {
 		return storeURL{}, fmt.Errorf("no store: write %s", storeChoices)
 	case text == "memory":
 		return storeURL{kind: storeMemory}, nil
-	case isURL && (scheme == "redis" || scheme == "rediss" || scheme == "redis+sentinel"):
+	case isURL && slices.Contains(redisSchemes, scheme):
 		// The URL itself is the store's to read; it may hold a password, so no error repeats it.
 		return storeURL{storeRedis, text}, nil
 	case isURL:
@@ -82,7 +86,24 @@ func openStore(ctx context.Context, c *Config, log *slog.Logger, failed func(err
 		log.Warn("the store is memory: keys and undelivered messages are lost when the server stops")
 		return memory.New(quota), nil
 	case storeRedis:
-		return redis.Open(ctx, c.Store.where, redis.Options{Quota: quota, Logger: log})
+		store, err := redis.Open(ctx, c.Store.where, redis.Options{Quota: quota, Logger: log})
+		if err != nil {
+			return nil, redisError(err)
+		}
+		return store, nil
 	}
-	return embedded.Open(c.Store.where, embedded.Options{Quota: quota, MinFree: c.MinFree, Logger: log, Failed: failed})
+	store, err := embedded.Open(c.Store.where, embedded.Options{Quota: quota, MinFree: c.MinFree, Logger: log, Failed: failed})
+	if err != nil {
+		return nil, fmt.Errorf("--store: %w", err)
+	}
+	return store, nil
+}
+
+// redisError tells a Redis that is away, which may come back by the next start, from a URL that will never do.
+func redisError(err error) error {
+	err = fmt.Errorf("--store: %w", err)
+	if errors.Is(err, persistence.ErrUnavailable) || errors.Is(err, persistence.ErrUnknownOutcome) {
+		return err
+	}
+	return usageError{fmt.Errorf("%w: write redis://[USER:PASSWORD@]HOST:PORT", err)}
 }

@@ -9,6 +9,9 @@ import (
 // helpWidth is where help text breaks: a terminal that nobody has widened.
 const helpWidth = 100
 
+// unbroken is a space at which wrap does not break a line.
+const unbroken = "\x00"
+
 // configUsage describes the setting that every table has.
 const configUsage = "file with lines NAME = VALUE; # begins a comment"
 
@@ -22,7 +25,7 @@ func (t Table) Help(w io.Writer) {
 	for _, s := range append(Table{{Name: configName, Usage: configUsage}}, t...) {
 		text := s.Usage
 		if s.Default != "" {
-			text += " (default " + s.Default + ")"
+			text += " (default" + unbroken + s.Default + ")"
 		}
 		lines := wrap(text, helpWidth-len(indent))
 		fmt.Fprintf(w, "  --%-*s  %s\n", width, s.Name, lines[0])
@@ -61,5 +64,9 @@ func wrap(text string, width int) []string {
 			line = word
 		}
 	}
-	return append(lines, line)
+	lines = append(lines, line)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], unbroken, " ")
+	}
+	return lines
 }
