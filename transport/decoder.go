@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
 
@@ -25,7 +26,8 @@ const (
 	eventBroken // the input is no WebSocket stream any more; code is what to close with
 )
 
-// event is what one call of [decoder.next] found. The payload is unmasked and valid until the next call.
+// event is what one call of [decoder.next] found. The payload is unmasked. It lies in the input, or in a chunk that
+// [decoder.takeSpent] returns next.
 type event struct {
 	kind    eventKind
 	binary  bool // of a message
@@ -55,7 +57,7 @@ const (
 	inPayload  decoderFlags = 1 << iota // the header of the frame under way is complete
 	inMessage                           // a fragment without FIN has come
 	inBinary                            // the message under way is binary
-	spent                               // hold was given out as a payload and is to be let go
+	spent                               // hold was given out as a payload
 	broken                              // nothing more is decoded
 	progressed                          // a message, or a control frame outside of one, was completed
 )
@@ -79,13 +81,21 @@ func (d *decoder) release() {
 	*d = decoder{flags: broken}
 }
 
+// takeSpent returns the chunk in which the last event's payload lies, nil if it lies in the input. It is the caller's
+// now, to be released when nothing refers to the payload any more. It is to be called after each event.
+func (d *decoder) takeSpent() *chunk {
+	if d.flags&spent == 0 {
+		return nil
+	}
+	c := d.hold
+	d.hold = nil
+	d.flags &^= spent
+	return c
+}
+
 // next decodes up to the first event and returns it with the rest of the input. It is to be called until it returns
 // eventNone; the rest is empty then. A message of more than limit bytes is broken as soon as its header announces it.
 func (d *decoder) next(p []byte, limit int) (event, []byte) {
-	if d.flags&spent != 0 {
-		d.flags &^= spent
-		d.dropFrame()
-	}
 	for d.flags&broken == 0 && len(p) > 0 {
 		var ev event
 		if d.flags&inPayload != 0 {
@@ -189,11 +199,16 @@ func (d *decoder) complete(frame byte, body []byte, held bool) event {
 
 // control handles a whole control frame.
 func (d *decoder) control(op ws.OpCode, body []byte, held bool) event {
-	if d.flags&inMessage == 0 {
+	switch {
+	case d.flags&inMessage == 0:
 		d.flags |= progressed
-	}
-	if held {
-		d.flags |= spent
+		if held {
+			d.flags |= spent
+		}
+	case held:
+		// It was cut, between fragments, and lies behind them: the next ones go over it.
+		body = bytes.Clone(body)
+		d.hold.b = d.hold.b[:d.message]
 	}
 	switch op {
 	case ws.OpPing:
@@ -212,16 +227,6 @@ func (d *decoder) control(op ws.OpCode, body []byte, held bool) event {
 func (d *decoder) fail(code ws.StatusCode) event {
 	d.release()
 	return event{kind: eventBroken, code: code}
-}
-
-// dropFrame cuts hold back to the fragments of the message under way, or lets it go.
-func (d *decoder) dropFrame() {
-	if d.flags&inMessage != 0 && d.message > 0 {
-		d.hold.b = d.hold.b[:d.message]
-		return
-	}
-	d.hold.release()
-	d.hold = nil
 }
 
 // countFragment counts a data frame and reports whether its message may have it.

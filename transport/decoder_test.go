@@ -56,6 +56,7 @@ func decode(t testing.TB, input []byte, limit int, cuts ...int) (*decoder, []str
 				break
 			}
 			got = append(got, render(ev))
+			d.takeSpent().release()
 			if ev.kind == eventBroken && d.hold != nil {
 				t.Fatal("a broken decoder holds memory")
 			}
@@ -228,6 +229,7 @@ func TestDecoder_KnowsWhatIsUnderWay(t *testing.T) {
 	feed := func(p []byte) {
 		p = bytes.Clone(p)
 		for ev, rest := d.next(p, testLimit); ev.kind != eventNone; ev, rest = d.next(rest, testLimit) {
+			d.takeSpent().release()
 		}
 	}
 	expect := func(what string, holding, progress bool) {

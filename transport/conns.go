@@ -1,0 +1,112 @@
+package transport
+
+import (
+	"maps"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/enigma-protocol/enigma/actors"
+)
+
+// connSet knows the conns of a server: how many there are, and those that run on goroutines.
+type connSet struct {
+	mu      sync.Mutex
+	open    int                  // guarded by mu
+	waiters []chan struct{}      // guarded by mu: closed when open is 0
+	streams map[*stream]struct{} // guarded by mu
+}
+
+// idle returns a channel that is closed when there are no conns.
+func (t *connSet) idle() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	done := make(chan struct{})
+	if t.open == 0 {
+		close(done)
+	} else {
+		t.waiters = append(t.waiters, done)
+	}
+	return done
+}
+
+func (t *connSet) add() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open++
+}
+
+func (t *connSet) remove() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open--; t.open > 0 {
+		return
+	}
+	for _, done := range t.waiters {
+		close(done)
+	}
+	t.waiters = nil
+}
+
+func (t *connSet) remember(s *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.streams == nil {
+		t.streams = map[*stream]struct{}{}
+	}
+	t.streams[s] = struct{}{}
+}
+
+func (t *connSet) forget(s *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.streams, s)
+}
+
+// cut closes the sockets of all streams.
+func (t *connSet) cut() {
+	t.mu.Lock()
+	streams := slices.Collect(maps.Keys(t.streams))
+	t.mu.Unlock()
+	for _, s := range streams {
+		s.cut()
+	}
+}
+
+// open starts a WebSocket connection on a socket that has been upgraded.
+func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte) {
+	s.conns.add()
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		tcp.SetKeepAlive(false) // liveness is the broker's, with Pings
+		if s.opts.SendBuffer > 0 {
+			tcp.SetWriteBuffer(s.opts.SendBuffer)
+		}
+	}
+	shard := s.broker.ShardFor(hs.id)
+	l := s.loopFor(shard)
+	c := conn{loop: l, count: count, id: hs.id}
+	if hs.profile == actors.V1 {
+		c.set(speaksV1)
+	}
+	if hs.source.exempt {
+		c.set(unlimited)
+	}
+	st := newStream(c, nc, early)
+	s.conns.remember(st)
+	st.post((*attachJob)(&st.conn))
+}
+
+// closed takes a conn out of the counts.
+func (s *Server) closed(count *connCount) {
+	s.counts.release(count)
+	s.conns.remove()
+}
+
+// attachJob is a conn that is to be attached.
+type attachJob conn
+
+// Run implements [actors.Job].
+func (j *attachJob) Run() {
+	c := (*conn)(j)
+	c.attach(c.loop.server.broker)
+}

@@ -1,0 +1,450 @@
+package transport_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/transport"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+const aliceID = "fpmansl7byak6gq7ymzi7j3dvetjoi6i" // of the key "alice"
+
+func userBody(key string) string {
+	id := protocol.NewUserID([]byte(key)).String()
+	return fmt.Sprintf(`{"userId":"%s","user":"%s"}`, id, id)
+}
+
+func TestLogin_TakesTheKeyFromTheRawTarget(t *testing.T) {
+	pem := base64.StdEncoding.EncodeToString([]byte("-----BEGIN PUBLIC KEY-----\n" + strings.Repeat("MIIB/+", 70) + "\n-----END PUBLIC KEY-----\n"))
+	tests := []struct{ name, target, key string }{
+		{"plain", "/login/alice", "alice"},
+		{"base64 of PEM", "/login/" + pem, pem},
+		{"base64 of PEM, encoded", "/login/" + url.PathEscape(pem), pem},
+		{"plus", "/login/a+b", "a+b"},
+		{"escaped plus", "/login/a%2Bb", "a+b"},
+		{"slash", "/login/a/b", "a/b"},
+		{"escaped slash", "/login/a%2Fb%2fc", "a/b/c"},
+		{"only a slash", "/login//", "/"},
+		{"slashes", "/login//a//b//", "/a//b//"},
+		{"dots", "/login/a/../b/./c", "a/../b/./c"},
+		{"only dots", "/login/..", ".."},
+		{"escaped dots", "/login/%2e%2e/x", "../x"},
+		{"decoded once", "/login/a%252Fb", "a%2Fb"},
+		{"ends at the question mark", "/login/a?b=c?d", "a"},
+		{"escaped question mark", "/login/a%3Fb", "a?b"},
+		{"hash", "/login/a#b", "a#b"},
+		{"hash before question mark", "/login/a#b?c", "a#b"},
+		{"backslash", `/login/a\b`, `a\b`},
+		{"space", "/login/a%20b", "a b"},
+		{"newlines and tabs", "/login/a%0D%0A%09b", "a\r\n\tb"},
+		{"url in the key", "/login/http://example.com/x", "http://example.com/x"},
+		{"UTF-8, escaped", "/login/%C3%BC", "ü"},
+		{"UTF-8, raw", "/login/ü", "ü"},
+		{"absolute form", "http://enigma.test/login/a/b", "a/b"},
+		{"absolute form, other case", "HTTPS://enigma.test:443/login/a//b", "a//b"},
+		{"absolute form with a url in the key", "http://enigma.test/login/http://x/y", "http://x/y"},
+		{"trailing slash", "/login/a/", "a/"},
+		{"the longest key", "/login/" + strings.Repeat("k", 8192), strings.Repeat("k", 8192)},
+		{"looks like a route", "/login/healthz", "healthz"},
+		{"looks like a parameter", "/login/{key}", "{key}"},
+		{"semicolon and the like", "/login/a;b=c&d,e:f@g$h!", "a;b=c&d,e:f@g$h!"},
+	}
+	broker := newAccounts()
+	_, addr := serve(t, broker, transport.Options{RateLogins: -1})
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := get(t, addr, tt.target)
+			r.want(t, 200, userBody(tt.key))
+			if got := r.Header.Get("Cache-Control"); got != "no-store" {
+				t.Errorf("Cache-Control %q", got)
+			}
+			if got := broker.keys[protocol.NewUserID([]byte(tt.key))]; got != tt.key {
+				t.Errorf("stored %q, want %q", got, tt.key)
+			}
+		})
+	}
+}
+
+func TestLogin_RefusesBadKeys(t *testing.T) {
+	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: -1})
+	for target, code := range map[string]protocol.Code{
+		"/login/":                               protocol.CodeBadRequest,
+		"/login/?x":                             protocol.CodeBadRequest,
+		"/login/a%":                             protocol.CodeBadRequest,
+		"/login/a%2":                            protocol.CodeBadRequest,
+		"/login/a%2x":                           protocol.CodeBadRequest,
+		"/login/a%x2":                           protocol.CodeBadRequest,
+		"/login/%00":                            protocol.CodeBadRequest,
+		"/login/%7F":                            protocol.CodeBadRequest,
+		"/login/%FF":                            protocol.CodeBadRequest,
+		"/login/a b":                            protocol.CodeBadRequest,
+		"/login/a\x01":                          protocol.CodeBadRequest,
+		"/login/" + strings.Repeat("k", 8193):   protocol.CodeKeyTooLong,
+		"/login/" + strings.Repeat("k", 20_000): protocol.CodeHeadersTooLarge,
+	} {
+		t.Run(target[:min(len(target), 20)], func(t *testing.T) { get(t, addr, target).wantCode(t, code) })
+	}
+}
+
+func TestLogin_TakesTheKeyFromABody(t *testing.T) {
+	broker := newAccounts()
+	_, addr := serve(t, broker, transport.Options{RateLogins: -1})
+	long := strings.Repeat("k", 8192)
+	for _, tt := range []struct{ body, key string }{
+		{`{"publicKey":"alice"}`, "alice"},
+		{` { "x" : [1,{"publicKey":2}] , "publicKey" : "a\nb\u00fc\ud83d\ude00\\u" } `, "a\nbü😀\\u"},
+		{`{"publicKey":"` + long + `"}`, long},
+		{`{"publicKey":"` + strings.Repeat(`\u006b`, 8192) + `"}`, long},
+	} {
+		do(t, addr, "POST", "/login", tt.body).want(t, 200, userBody(tt.key))
+	}
+	for body, code := range map[string]protocol.Code{
+		``:                                  protocol.CodeBadRequest,
+		`{}`:                                protocol.CodeBadRequest,
+		`[]`:                                protocol.CodeBadRequest,
+		`"publicKey"`:                       protocol.CodeBadRequest,
+		`{"publicKey":""}`:                  protocol.CodeBadRequest,
+		`{"publicKey":1}`:                   protocol.CodeBadRequest,
+		`{"publicKey":null}`:                protocol.CodeBadRequest,
+		`{"PublicKey":"a"}`:                 protocol.CodeBadRequest,
+		`{"publicKey":"a","publicKey":"a"}`: protocol.CodeBadRequest,
+		`{"publicKey":"a"} x`:               protocol.CodeBadRequest,
+		`{"publicKey":"a"`:                  protocol.CodeBadRequest,
+		`{"publicKey":"\ud800"}`:            protocol.CodeBadRequest,
+		`{"publicKey":"\udc00\ud800"}`:      protocol.CodeBadRequest,
+		`{"publicKey":"\ud800\u0061"}`:      protocol.CodeBadRequest,
+		"{\"publicKey\":\"\xff\"}":          protocol.CodeBadRequest,
+		`{"publicKey":"\u0000"}`:            protocol.CodeBadRequest,
+		`{"publicKey":"` + long + `k"}`:     protocol.CodeKeyTooLong,
+		strings.Repeat(" ", 70_000):         protocol.CodeBodyTooLarge,
+	} {
+		t.Run(body[:min(len(body), 40)], func(t *testing.T) { do(t, addr, "POST", "/login", body).wantCode(t, code) })
+	}
+}
+
+func TestConnect(t *testing.T) {
+	broker := newAccounts()
+	_, addr := serve(t, broker, transport.Options{})
+	key := "-----BEGIN\r\n\"ü\\<&>"
+	id := protocol.NewUserID([]byte(key)).String()
+	broker.keys[protocol.NewUserID([]byte(key))] = key
+
+	r := get(t, addr, "/connect/"+id+"?x=y")
+	var got map[string]string
+	if err := json.Unmarshal([]byte(r.body), &got); err != nil {
+		t.Fatalf("%s: %v", r.body, err)
+	}
+	if len(got) != 3 || got["userId"] != id || got["user"] != id || got["publicKey"] != key {
+		t.Errorf("got %s", r.body)
+	}
+	if cache := r.Header.Get("Cache-Control"); cache != "public, max-age=31536000, immutable" {
+		t.Errorf("Cache-Control %q", cache)
+	}
+	for _, unknown := range []string{aliceID, strings.ToUpper(id), id[1:], id + "a", "x", "%2e%2e", strings.Repeat("1", 32)} {
+		get(t, addr, "/connect/"+unknown).wantCode(t, protocol.CodeUserNotFound)
+	}
+	for _, path := range []string{"/connect/", "/connect", "/connect/" + id + "/", "/connect/" + id + "/x", "//connect/" + id, "/./connect/" + id} {
+		get(t, addr, path).wantCode(t, protocol.CodeNotFound)
+	}
+}
+
+func TestErrorsOfTheBrokerKeepTheirCode(t *testing.T) {
+	broker := newAccounts()
+	_, addr := serve(t, broker, transport.Options{RateLogins: -1})
+	for _, code := range []protocol.Code{protocol.CodeStoreUnavailable, protocol.CodeStoreFull, protocol.CodeKeyNotProvable, protocol.CodeInternal} {
+		broker.fail(code)
+		get(t, addr, "/login/alice").wantCode(t, code)
+		get(t, addr, "/connect/"+aliceID).wantCode(t, code)
+	}
+	get(t, addr, "/readyz").wantCode(t, protocol.CodeStoreUnavailable)
+	get(t, addr, "/healthz").want(t, 200, `{"status":"ok"}`)
+}
+
+func TestStatusAndVersion(t *testing.T) {
+	page := func(ctx *fasthttp.RequestCtx) {
+		ctx.SetContentType("text/html")
+		ctx.SetBodyString("<p>")
+	}
+	s, addr := serve(t, newAccounts(), transport.Options{Version: `v"1`, Page: page})
+	for _, path := range []string{"/", "/healthz", "/readyz", "http://enigma.test", "http://enigma.test?x"} {
+		get(t, addr, path).want(t, 200, `{"status":"ok"}`)
+	}
+	r := get(t, addr, "/", "Accept: application/xml;q=0.9, Text/HTML")
+	if r.body != "<p>" || r.Header.Get("Vary") != "Accept" {
+		t.Errorf("a browser gets %q, Vary %q", r.body, r.Header.Get("Vary"))
+	}
+	var v struct {
+		Version   string
+		Protocols []string
+		Limits    map[string]int64
+	}
+	if err := json.Unmarshal([]byte(get(t, addr, "/version").body), &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Version != `v"1` || fmt.Sprint(v.Protocols) != "[enigma.v1]" || v.Limits["maxMessage"] != 128<<10 || len(v.Limits) != 6 {
+		t.Errorf("version says %+v", v)
+	}
+	s.Drain()
+	get(t, addr, "/healthz").want(t, 200, `{"status":"ok"}`)
+	get(t, addr, "/readyz").wantCode(t, protocol.CodeStoreUnavailable)
+}
+
+func TestMethods(t *testing.T) {
+	_, addr := serve(t, newAccounts(), transport.Options{})
+	for _, tt := range []struct{ method, path, allow string }{
+		{"HEAD", "/login/alice", "GET, OPTIONS"},
+		{"POST", "/login/alice", "GET, OPTIONS"},
+		{"PUT", "/login/alice", "GET, OPTIONS"},
+		{"GET", "/login", "OPTIONS, POST"},
+		{"HEAD", "/login", "OPTIONS, POST"},
+		{"POST", "/connect/" + aliceID, "GET, HEAD, OPTIONS"},
+		{"DELETE", "/", "GET, HEAD, OPTIONS"},
+		{"BREW", "/version", "GET, HEAD, OPTIONS"},
+		{"get", "/version", "GET, HEAD, OPTIONS"},
+		{"POST", "/ws/" + aliceID, "GET, HEAD, OPTIONS"},
+	} {
+		r := do(t, addr, tt.method, tt.path, "")
+		if tt.method == "HEAD" {
+			if r.StatusCode != 405 || r.body != "" {
+				t.Errorf("HEAD %s: %d %q", tt.path, r.StatusCode, r.body)
+			}
+		} else {
+			r.wantCode(t, protocol.CodeMethodNotAllowed)
+		}
+		if got := r.Header.Get("Allow"); got != tt.allow {
+			t.Errorf("%s %s: Allow %q", tt.method, tt.path, got)
+		}
+	}
+	head, whole := do(t, addr, "HEAD", "/version", ""), get(t, addr, "/version")
+	if head.StatusCode != 200 || head.body != "" || head.ContentLength != int64(len(whole.body)) {
+		t.Errorf("HEAD: %d %q, length %d", head.StatusCode, head.body, head.ContentLength)
+	}
+	for _, path := range []string{"/nowhere", "/favicon.ico", "/login2/x", "/LOGIN/x", "/version/", "//version", "/%76ersion"} {
+		get(t, addr, path).wantCode(t, protocol.CodeNotFound)
+	}
+	for _, target := range []string{"*", "enigma.test:80", "version"} {
+		get(t, addr, target).wantCode(t, protocol.CodeBadRequest)
+	}
+	do(t, addr, "CONNECT", "enigma.test:80", "").wantCode(t, protocol.CodeBadRequest)
+}
+
+func TestCORS(t *testing.T) {
+	_, open := serve(t, newAccounts(), transport.Options{})
+	_, listed := serve(t, newAccounts(), transport.Options{Origins: []string{"https://a.example", "http://B.example:8080"}})
+	for _, path := range []string{"/version", "/nowhere", "/login/%", "/connect/x"} {
+		r := get(t, open, path, "Origin: https://anyone.example")
+		if r.Header.Get("Access-Control-Allow-Origin") != "*" || r.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %v", path, r.Header)
+		}
+		for _, origin := range []string{"https://a.example", "http://b.example:8080"} {
+			r := get(t, listed, path, "Origin: "+origin)
+			if r.Header.Get("Access-Control-Allow-Origin") != origin || r.Header.Get("Vary") != "Origin" {
+				t.Errorf("%s from %s: %v", path, origin, r.Header)
+			}
+		}
+	}
+	for _, origin := range []string{"https://b.example", "http://a.example", "https://a.example.evil", "null", "https://a.example\r\nOrigin: https://c.example"} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			r := do(t, listed, method, "/version", "", "Origin: "+origin)
+			r.wantCode(t, protocol.CodeOriginRefused)
+			if r.Header.Get("Access-Control-Allow-Origin") != "" || r.Header.Get("Vary") != "Origin" {
+				t.Errorf("refused, but %v", r.Header)
+			}
+		}
+	}
+	if r := get(t, listed, "/version"); r.StatusCode != 200 {
+		t.Errorf("without an origin: %d", r.StatusCode)
+	}
+	for _, addr := range []string{open, listed} {
+		r := do(t, addr, "OPTIONS", "/login", "", "Origin: https://a.example", "Access-Control-Request-Method: POST")
+		h := r.Header
+		if r.StatusCode != 204 || r.body != "" || h.Get("Access-Control-Allow-Methods") != "GET, POST" ||
+			h.Get("Access-Control-Allow-Headers") != "Content-Type" || h.Get("Access-Control-Allow-Origin") == "" {
+			t.Errorf("preflight: %d %v", r.StatusCode, h)
+		}
+	}
+	if r := do(t, open, "OPTIONS", "*", ""); r.StatusCode != 204 {
+		t.Errorf("OPTIONS *: %d", r.StatusCode)
+	}
+	// The parser's errors too.
+	if r := raw(t, open, "GET", "/ HTTP/1.1\r\n\r\n"); r.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("a parser's error: %v", r.Header)
+	}
+}
+
+func TestHeads(t *testing.T) {
+	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: -1})
+	get(t, addr, "/version", "Cookie: "+strings.Repeat("c", 8<<10)).want(t, 200, get(t, addr, "/version").body)
+	// A head of exactly 16 KiB.
+	head := "/login/" + strings.Repeat("k", 8000) + " HTTP/1.1\r\nHost: x\r\nX-Fill: "
+	fill := 16<<10 - len("GET ") - len(head) - len("\r\n\r\n")
+	raw(t, addr, "GET", head+strings.Repeat("f", fill)+"\r\n\r\n").want(t, 200, userBody(strings.Repeat("k", 8000)))
+	get(t, addr, "/version", "Cookie: "+strings.Repeat("c", 32<<10)).wantCode(t, protocol.CodeHeadersTooLarge)
+	for _, request := range []string{
+		"/version HTTP/1.1\r\n\r\n",                                                      // no Host
+		"/version HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",                                // two
+		"/version HTTP/1.1\r\nHost: [\r\n\r\n",                                           // none that can be
+		"/version\r\nHost: x\r\n\r\n",                                                    // HTTP/0.9
+		"/version HTTP/9.x\r\nHost: x\r\n\r\n",                                           //
+		"/version HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", //
+		"/version HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",                //
+		"/version HTTP/1.1\r\nHost : x\r\n\r\n",                                          //
+	} {
+		r := raw(t, addr, "GET", request)
+		r.wantCode(t, protocol.CodeBadRequest)
+		if !r.Close {
+			t.Error("the connection stays open")
+		}
+	}
+	raw(t, addr, "GET", "/version HTTP/1.0\r\n\r\n").want(t, 200, get(t, addr, "/version").body)
+}
+
+func TestSlowRequestsEnd(t *testing.T) {
+	_, addr := serve(t, newAccounts(), transport.Options{ReadTimeout: 50 * time.Millisecond})
+	for _, part := range []string{"GET /version HTTP/1.1\r\nHost: x\r\n", "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"} {
+		c := dial(t, addr)
+		c.send(part)
+		r := c.response("GET")
+		r.want(t, 408, string(protocol.AppendError(nil, protocol.CodeBadRequest, nil)))
+		if !r.Close {
+			t.Error("the connection stays open")
+		}
+	}
+}
+
+func TestKeepAliveAndPipelining(t *testing.T) {
+	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: -1})
+	c := dial(t, addr)
+	c.send("GET /login/a HTTP/1.1\r\nHost: x\r\n\r\nGET /login/b/c?d HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.response("GET").want(t, 200, userBody("a"))
+	c.response("GET").want(t, 200, userBody("b/c"))
+	c.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.response("GET").want(t, 200, `{"status":"ok"}`)
+}
+
+func TestPanicIsAnswered(t *testing.T) {
+	broker := newAccounts()
+	_, addr := serve(t, broker, transport.Options{RateLogins: -1})
+	broker.panic = true
+	r := get(t, addr, "/login/alice")
+	r.wantCode(t, protocol.CodeInternal)
+	if r.Header.Get("Access-Control-Allow-Origin") != "*" || !r.Close {
+		t.Errorf("%v", r.Header)
+	}
+	get(t, addr, "/healthz").want(t, 200, `{"status":"ok"}`)
+}
+
+func TestRateOfLogins(t *testing.T) {
+	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: 3, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	from := func(forwarded ...string) int {
+		t.Helper()
+		var headers []string
+		for _, f := range forwarded {
+			headers = append(headers, "X-Forwarded-For: "+f)
+		}
+		return get(t, addr, "/login/alice", headers...).StatusCode
+	}
+	spend := func(forwarded ...string) {
+		t.Helper()
+		limited := 0
+		for range 8 {
+			if from(forwarded...) == 429 {
+				limited++
+			}
+		}
+		if limited == 0 {
+			t.Errorf("%q is not limited", forwarded)
+		}
+	}
+	for range 20 {
+		if got := from(); got != 200 {
+			t.Fatalf("loopback is limited: %d", got)
+		}
+	}
+	spend("192.0.2.1")
+	if from("192.0.2.1, 192.0.2.2") != 200 || from("192.0.2.1", "192.0.2.3") != 200 {
+		t.Error("an address is limited for what the client itself says of another")
+	}
+	spend("192.0.2.9, 10.1.2.3", "127.0.0.1")
+	if from("192.0.2.9") != 429 {
+		t.Error("proxies are not skipped")
+	}
+	spend("2001:db8::1")
+	if from("[2001:db8::2]:1234") != 429 {
+		t.Error("a /64 has more than one bucket")
+	}
+	if from("2001:db8:0:1::1") != 200 {
+		t.Error("two networks share a bucket")
+	}
+	spend("127.0.0.1")
+	spend("unknown")
+	get(t, addr, "/login/a", "X-Forwarded-For: unknown").wantCode(t, protocol.CodeRateLimited)
+	do(t, addr, "POST", "/login", `{"publicKey":"a"}`, "X-Forwarded-For: unknown").wantCode(t, protocol.CodeRateLimited)
+	if r := get(t, addr, "/connect/"+aliceID, "X-Forwarded-For: unknown"); r.StatusCode != 200 {
+		t.Error("other requests are limited")
+	}
+}
+
+func TestShutdown_EndsSilentConnections(t *testing.T) {
+	s, addr := serve(t, newAccounts(), transport.Options{})
+	dial(t, addr) // and nothing more
+	idle := dial(t, addr)
+	idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	idle.response("GET")
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := idle.r.ReadByte(); err != io.EOF {
+		t.Errorf("an idle connection reads %v", err)
+	}
+	if _, err := net.Dial("tcp", addr); err == nil {
+		t.Error("it still listens")
+	}
+}
+
+func TestNew_RefusesBadOptions(t *testing.T) {
+	for _, opts := range []transport.Options{
+		{Prefix: "x"}, {Prefix: "/x/"}, {Origins: []string{"example.com"}}, {Origins: []string{"https://example.com/"}},
+	} {
+		if _, err := transport.New(newAccounts(), opts); err == nil {
+			t.Errorf("%+v is taken", opts)
+		}
+	}
+}
+
+func TestHandler_UnderAPrefix(t *testing.T) {
+	s, err := transport.New(newAccounts(), transport.Options{Prefix: "/broker", Log: testLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := &fasthttp.Server{Handler: s.Handler(), Name: "enigma", ErrorHandler: s.ErrorHandler(), KeepHijackedConns: true, CloseOnShutdown: true}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go host.Serve(ln)
+	t.Cleanup(func() { host.Shutdown() })
+	addr := ln.Addr().String()
+	get(t, addr, "/broker/login/a//b", "Connection: close").want(t, 200, userBody("a//b"))
+	get(t, addr, "/broker", "Connection: close").want(t, 200, `{"status":"ok"}`)
+	get(t, addr, "/broker/", "Connection: close").want(t, 200, `{"status":"ok"}`)
+	get(t, addr, "/login/a", "Connection: close").wantCode(t, protocol.CodeNotFound)
+	get(t, addr, "/brokerx/login/a", "Connection: close").wantCode(t, protocol.CodeNotFound)
+}

@@ -1,0 +1,110 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/enigma-protocol/enigma/actors"
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// scheduler is what the conns use of their shard; [actors.Shard] is one.
+type scheduler interface {
+	Post(job actors.Job) bool
+	Now() time.Duration
+	Set(t *actors.Timer, d time.Duration)
+	Stop(t *actors.Timer)
+}
+
+// loop is what the conns of one shard share. All of it belongs to the shard's goroutine.
+type loop struct {
+	server *Server
+	shard  scheduler
+	limits protocol.Limits
+
+	// What a frame is read into. They live here because their addresses leave the stack.
+	envelope   protocol.Envelope
+	frame      protocol.ClientFrame
+	submission actors.Submission
+	unescaped  []byte
+
+	deadlines []*deadline // unused ones
+
+	retired   []*chunk // spent, and perhaps referred to until the turn ends in which they were
+	retiredAt time.Duration
+}
+
+// retire releases a chunk when the turn is over: until then the broker may refer to what lies in it. A turn is known by
+// its time.
+func (l *loop) retire(c *chunk) {
+	if c == nil {
+		return
+	}
+	if now := l.shard.Now(); now != l.retiredAt {
+		for i, old := range l.retired {
+			old.release()
+			l.retired[i] = nil
+		}
+		l.retired, l.retiredAt = l.retired[:0], now
+	}
+	l.retired = append(l.retired, c)
+}
+
+// maxSpareDeadlines bounds the unused deadlines that a loop keeps.
+const maxSpareDeadlines = 1024
+
+// deadline is a timer of a conn. Most conns have none: only those in the middle of a frame, and those that close.
+type deadline struct {
+	actors.Timer
+	conn *conn
+}
+
+// setDeadline has c.expire called after d, and not earlier for an older deadline.
+func (c *conn) setDeadline(d time.Duration) {
+	t := c.deadline
+	if t == nil {
+		t = c.loop.newDeadline()
+		t.conn = c
+		c.deadline = t
+	}
+	c.loop.shard.Set(&t.Timer, d)
+}
+
+// clearDeadline takes the conn's deadline back, if it has one.
+func (c *conn) clearDeadline() {
+	t := c.deadline
+	if t == nil {
+		return
+	}
+	c.deadline, t.conn = nil, nil
+	c.loop.shard.Stop(&t.Timer)
+	if len(c.loop.deadlines) < maxSpareDeadlines {
+		c.loop.deadlines = append(c.loop.deadlines, t)
+	}
+}
+
+func (l *loop) newDeadline() *deadline {
+	if n := len(l.deadlines); n > 0 {
+		t := l.deadlines[n-1]
+		l.deadlines = l.deadlines[:n-1]
+		return t
+	}
+	t := &deadline{}
+	t.Fire = func() {
+		if c := t.conn; c != nil {
+			c.expire()
+		}
+	}
+	return t
+}
+
+// loopFor returns the loop of a shard.
+func (s *Server) loopFor(shard *actors.Shard) *loop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.loops[shard]
+	if l == nil {
+		l = &loop{server: s, shard: shard, limits: s.broker.Limits()}
+		s.loops[shard] = l
+	}
+	return l
+}

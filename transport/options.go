@@ -1,0 +1,109 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Options configure a [Server]. The zero value is a server that serves every origin with the default limits. Where a
+// number's zero stands for its default, a negative one switches the limit off.
+type Options struct {
+	// Version is what GET /version tells.
+	Version string
+	// Prefix is the path below which the server answers, such as "/broker"; empty for the root.
+	Prefix string
+	// Origins are the web origins that may use the server, as browsers write them: "https://example.com". Empty, or one
+	// of them "*", means every origin. Requests without an Origin header do not come from a page and are let through.
+	Origins []string
+	// Page answers GET / to browsers; nil for none.
+	Page fasthttp.RequestHandler
+
+	// RateLogins bounds the logins of one source address per second, with as many in a burst. Default 20.
+	RateLogins int
+	// RateMessages bounds the messages of one conn per second, with as many in a burst. Default 2,000.
+	RateMessages int
+	// MaxConnsPerIP bounds the open connections of one source address, upgraded or not. Default 10,000.
+	MaxConnsPerIP int
+	// TrustedProxies are the networks whose X-Forwarded-For is believed. Loopback always is one of them.
+	//
+	// The source address of a request is the peer's or, when that is a trusted proxy, the last one in X-Forwarded-For
+	// that is none. IPv6 sources are told apart by their first 64 bits. Loopback itself is exempt from all limits, unless
+	// a forwarding header shows that it is a proxy.
+	TrustedProxies []netip.Prefix
+
+	// ReadTimeout bounds how long a client may take to send one request. Default 10 s.
+	ReadTimeout time.Duration
+	// IdleTimeout bounds how long an HTTP connection may wait between requests. Default 60 s.
+	IdleTimeout time.Duration
+	// WriteTimeout bounds how long a client may take to read an answer. Default 30 s.
+	WriteTimeout time.Duration
+	// FrameTimeout bounds how long a client may take from the first byte of a message to its last. Default 30 s.
+	FrameTimeout time.Duration
+	// SendBuffer is the size of a conn's send buffer in the kernel (SO_SNDBUF), in bytes: it bounds what a client that
+	// does not read holds there. Default 128 KiB.
+	SendBuffer int
+
+	// Log takes what an operator has to know. Keys, ids, paths and addresses go there at debug level only. Default
+	// slog.Default.
+	Log *slog.Logger
+}
+
+// withDefaults returns the options with every field set, or an error that says what to write instead.
+func (o Options) withDefaults() (Options, error) {
+	if o.Prefix != "" && (!strings.HasPrefix(o.Prefix, "/") || strings.HasSuffix(o.Prefix, "/")) {
+		return o, fmt.Errorf("prefix %q: write it with a slash in front and none at its end, such as \"/broker\"", o.Prefix)
+	}
+	origins, err := normalizeOrigins(o.Origins)
+	if err != nil {
+		return o, err
+	}
+	o.Origins = origins
+	orInt(&o.RateLogins, 20)
+	orInt(&o.RateMessages, 2000)
+	orInt(&o.MaxConnsPerIP, 10_000)
+	orInt(&o.SendBuffer, 128<<10)
+	orDuration(&o.ReadTimeout, 10*time.Second)
+	orDuration(&o.IdleTimeout, 60*time.Second)
+	orDuration(&o.WriteTimeout, 30*time.Second)
+	orDuration(&o.FrameTimeout, 30*time.Second)
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o, nil
+}
+
+func orInt(field *int, value int) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+func orDuration(field *time.Duration, value time.Duration) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// normalizeOrigins returns the origins in lower case, nil if every origin is allowed.
+func normalizeOrigins(origins []string) ([]string, error) {
+	var list []string
+	for _, origin := range origins {
+		if origin == "*" {
+			return nil, nil
+		}
+		scheme, host, ok := strings.Cut(origin, "://")
+		if !ok || scheme == "" || host == "" || strings.ContainsAny(host, "/?# ") {
+			return nil, fmt.Errorf("origin %q: %w", origin, errOrigin)
+		}
+		list = append(list, strings.ToLower(origin))
+	}
+	return list, nil
+}
+
+var errOrigin = errors.New(`write scheme and host, such as "https://example.com", or "*" for all`)

@@ -1,0 +1,204 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+
+	"github.com/enigma-protocol/enigma/actors"
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// loginPrefix precedes a key in a path. What follows belongs to the key, whatever it looks like.
+const loginPrefix = "/login/"
+
+// routes registers the resources. The router is given the raw path by handle and corrects nothing in it: it would
+// redirect keys that have two slashes in them, or one at the end.
+func (s *Server) routes() *router.Router {
+	r := router.New()
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.HandleOPTIONS = false
+	r.HandleMethodNotAllowed = true
+	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, protocol.CodeNotFound) }
+	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, protocol.CodeMethodNotAllowed) }
+
+	r.GET(loginPrefix+"{key:*}", s.loginByPath)
+	r.POST("/login", s.loginByBody)
+	for path, handler := range map[string]fasthttp.RequestHandler{
+		"/":             s.root,
+		"/connect/{id}": s.connect,
+		"/ws/{id}":      s.upgrade,
+		"/version":      s.version,
+		"/healthz":      s.health,
+		"/readyz":       s.ready,
+	} {
+		r.GET(path, handler)
+		r.HEAD(path, handler)
+	}
+	return r
+}
+
+// handle is the entry of every request.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer s.recovered(ctx)
+	if !s.cors(ctx) {
+		fail(ctx, protocol.CodeOriginRefused)
+		return
+	}
+	if ctx.IsOptions() {
+		preflight(ctx)
+		return
+	}
+	path, ok := rawPath(ctx.Request.Header.RequestURI())
+	if !ok {
+		fail(ctx, protocol.CodeBadRequest)
+		return
+	}
+	path, ok = bytes.CutPrefix(path, []byte(s.opts.Prefix))
+	if len(path) == 0 {
+		path = []byte("/")
+	}
+	if !ok || path[0] != '/' {
+		fail(ctx, protocol.CodeNotFound)
+		return
+	}
+	ctx.URI().SetPathBytes(path)
+	s.router.Handler(ctx)
+}
+
+// rawPath returns the path of a request target as it was sent: nothing decoded, nothing cleaned, up to the first
+// question mark. The target may be in absolute form (RFC 9112, section 3.2). fasthttp's own notion of the path ends at
+// a '#' and takes what follows a leading "//" for a host.
+func rawPath(target []byte) ([]byte, bool) {
+	path, _, _ := bytes.Cut(target, []byte{'?'})
+	if len(path) > 0 && path[0] == '/' {
+		return path, true
+	}
+	_, rest, absolute := bytes.Cut(path, []byte("://"))
+	if slash := bytes.IndexByte(rest, '/'); slash >= 0 {
+		return rest[slash:], true
+	}
+	return []byte{'/'}, absolute
+}
+
+// loginByPath is GET /login/{key}.
+func (s *Server) loginByPath(ctx *fasthttp.RequestCtx) {
+	raw := ctx.URI().PathOriginal()[len(loginPrefix):]
+	key, ok := percentDecode(raw)
+	s.login(ctx, key, ok)
+}
+
+// loginByBody is POST /login.
+func (s *Server) loginByBody(ctx *fasthttp.RequestCtx) {
+	key, ok := keyFromBody(ctx.PostBody())
+	s.login(ctx, key, ok)
+}
+
+func (s *Server) login(ctx *fasthttp.RequestCtx, key []byte, ok bool) {
+	src := s.sourceOf(ctx)
+	if !src.exempt && !s.logins.allow(src.addr, time.Since(s.start)) {
+		fail(ctx, protocol.CodeRateLimited)
+		return
+	}
+	code := protocol.CodeBadRequest
+	if ok {
+		code = protocol.CheckKey(key)
+	}
+	if code != protocol.CodeNone {
+		fail(ctx, code)
+		return
+	}
+	wait, cancel := context.WithTimeout(context.Background(), brokerTimeout)
+	defer cancel()
+	// A copy, for a login that outlasts its wait still has the key, and the request's memory is used again.
+	id, err := s.broker.Login(wait, bytes.Clone(key))
+	if err != nil {
+		s.failed(ctx, "login", err)
+		return
+	}
+	reply(ctx, noStore, append(appendUser(nil, id), '}'))
+}
+
+// connect is GET /connect/{id}.
+func (s *Server) connect(ctx *fasthttp.RequestCtx) {
+	id, ok := protocol.ParseUserID(ctx.UserValue("id").(string))
+	if !ok {
+		fail(ctx, protocol.CodeUserNotFound)
+		return
+	}
+	wait, cancel := context.WithTimeout(context.Background(), brokerTimeout)
+	defer cancel()
+	key, err := s.broker.PublicKey(wait, id)
+	if err != nil {
+		s.failed(ctx, "connect", err)
+		return
+	}
+	quoted, err := json.Marshal(string(key))
+	if err != nil {
+		s.failed(ctx, "connect", err)
+		return
+	}
+	body := append(appendUser(nil, id), `,"publicKey":`...)
+	reply(ctx, forever, append(append(body, quoted...), '}'))
+}
+
+// appendUser appends the beginning of a JSON object that names a user. The reference client reads "user".
+func appendUser(dst []byte, id protocol.UserID) []byte {
+	dst = id.AppendTo(append(dst, `{"userId":"`...))
+	dst = id.AppendTo(append(dst, `","user":"`...))
+	return append(dst, '"')
+}
+
+// failed answers with the broker's error.
+func (s *Server) failed(ctx *fasthttp.RequestCtx, what string, err error) {
+	code := actors.CodeOf(err)
+	if code == protocol.CodeInternal {
+		s.log.Error("request failed", "request", what, "error", err)
+	} else {
+		s.log.Debug("request refused", "request", what, "error", err)
+	}
+	fail(ctx, code)
+}
+
+// root is GET /.
+func (s *Server) root(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderAccept)
+	accept := strings.ToLower(string(ctx.Request.Header.Peek(fasthttp.HeaderAccept)))
+	if s.opts.Page != nil && strings.Contains(accept, "text/html") {
+		s.opts.Page(ctx)
+		return
+	}
+	s.health(ctx)
+}
+
+// health is GET /healthz: the process answers.
+func (s *Server) health(ctx *fasthttp.RequestCtx) { reply(ctx, noStore, []byte(`{"status":"ok"}`)) }
+
+// ready is GET /readyz: the store answers and connections are taken.
+func (s *Server) ready(ctx *fasthttp.RequestCtx) {
+	if s.draining.Load() {
+		fail(ctx, protocol.CodeStoreUnavailable)
+		return
+	}
+	wait, cancel := context.WithTimeout(context.Background(), brokerTimeout)
+	defer cancel()
+	if err := s.broker.Ready(wait); err != nil {
+		s.log.Debug("not ready", "error", err)
+		fail(ctx, protocol.CodeStoreUnavailable)
+		return
+	}
+	s.health(ctx)
+}
+
+// version is GET /version.
+func (s *Server) version(ctx *fasthttp.RequestCtx) {
+	name, _ := json.Marshal(s.opts.Version)
+	body := append(append([]byte(`{"version":`), name...), `,"protocols":["`+protocol.Subprotocol+`"],"limits":`...)
+	reply(ctx, noStore, append(s.broker.Limits().AppendTo(body), '}'))
+}
