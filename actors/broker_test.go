@@ -59,6 +59,7 @@ func TestBroker_KeepsMailForAUserWhoIsAway(t *testing.T) {
 	a.send(bob, "live")
 	expect(t, c.next(), message(alice, bob, "live"))
 	a.silent()
+
 }
 
 func TestBroker_TellsOfAnUnknownRecipient(t *testing.T) {

@@ -15,7 +15,8 @@ const (
 	V1                   // enigma.v1: acknowledged sends, confirmed by recv
 )
 
-// Submission is one envelope on its way from a conn to its recipient. Its slices are valid during the call only.
+// Submission is one envelope on its way from a conn to its recipient. Its slices
+// stay valid until the turn ends.
 type Submission struct {
 	To      protocol.UserID
 	Payload []byte // the JSON string's content as it came, without quotes
@@ -124,9 +125,9 @@ func (l *Link) Ping(payload []byte) {
 	l.control(protocol.AppendFrame(nil, protocol.OpPong, payload))
 }
 
-// Pong takes the remote's Pong: it confirms if it answers the fence.
+// Pong takes the remote's Pong: it confirms if it answers the fence. payload stays valid until the turn ends.
 func (l *Link) Pong(payload []byte) {
-	if l.user != nil && !l.dead {
+	if l.user != nil && !l.dead && len(payload) == fenceBytes {
 		l.user.push(l.shard.letter(letter{kind: letterPong, link: l, bytes: payload}))
 	}
 }

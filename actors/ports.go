@@ -70,7 +70,7 @@ type Clock interface {
 // Poller is what a shard waits on. The shard's goroutine calls Wait; everybody calls Wake.
 type Poller interface {
 	// Wait blocks until there was input, which it hands on before it returns, or Wake was called, or timeout has
-	// passed. A timeout of zero or below does not block.
+	// passed. A timeout of zero or below does not block. The input's bytes stay valid until the next Wait.
 	Wait(timeout time.Duration)
 	// Wake makes a Wait under way, or else the next one, return soon. Any goroutine may call it.
 	Wake()

@@ -48,6 +48,8 @@ type Shard struct {
 	gather   []byte
 	letters  letterSlab
 	jobs     []Job
+	recycled [][]byte
+	after    []Job
 	parcels  []*parcel // one per shard, nil if empty
 	ops      [][]*op   // one per persistence actor
 	maxSeq   uint64    // above all seqs of actors that have stopped
@@ -124,6 +126,19 @@ func (s *Shard) Now() time.Duration {
 	return s.now
 }
 
+// Poller returns what the shard waits on. Any goroutine may call it.
+func (s *Shard) Poller() Poller { return s.poller }
+
+// Buffer returns an empty buffer with room for at least n bytes, counted as buffered mail until it is given back by
+// Recycle. Shard goroutine only, like Recycle.
+func (s *Shard) Buffer(n int) []byte { return s.pool.get(n) }
+
+// Recycle gives a buffer of Buffer back. It stays as it is until the turn ends, for letters may point into it.
+func (s *Shard) Recycle(b []byte) { s.recycled = append(s.recycled, b) }
+
+// AfterTurn runs job when the turn has ended and no slice given to a Link is used any more. Shard goroutine only.
+func (s *Shard) AfterTurn(job Job) { s.after = append(s.after, job) }
+
 // Set arms t to fire once on the shard's goroutine after d, rounded up to 10 ms; an armed timer is set anew. Shard
 // goroutine only, like Stop.
 func (s *Shard) Set(t *Timer, d time.Duration) { s.wheel.set(t, s.Now(), d) }
@@ -156,9 +171,24 @@ func (s *Shard) turn() {
 	if s.pool.idle > 0 && !s.trim.Armed() {
 		s.Set(&s.trim, trimInterval)
 	}
-	s.letters.reset()
+	s.endTurn()
 	s.observe(begin)
 	s.ticked = false
+}
+
+// endTurn takes back what lived for the turn.
+func (s *Shard) endTurn() {
+	s.letters.reset()
+	for i, b := range s.recycled {
+		s.pool.put(b)
+		s.recycled[i] = nil
+	}
+	s.recycled = s.recycled[:0]
+	for i, job := range s.after {
+		job.Run()
+		s.after[i] = nil
+	}
+	s.after = s.after[:0]
 }
 
 // sleepTime returns how long the poller may wait. The flag goes up before the queue is looked at, so that a job posted

@@ -298,11 +298,11 @@ func (u *user) page(o *op) {
 // leave closes the conn in order, for a shutdown: everything is stored, and what the client sends until its own close
 // is still taken in.
 func (u *user) leave() {
-	u.delivery.leave()
 	l := u.link
 	if l == nil {
 		return
 	}
+	u.delivery.leave()
 	if l.profile == V1 {
 		l.control(protocol.AppendFrame(nil, protocol.OpText, protocol.AppendGoingAway(nil, u.shard.broker.spread())))
 	}
