@@ -48,6 +48,9 @@ func parseServer(serverURL string) (*endpoint, error) {
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("enigma: server URL: must end with its path")
 	}
+	if u.Path == "" {
+		u.Path = "/" // JoinPath would make a relative path of it
+	}
 	return &endpoint{
 		base:      u,
 		hostname:  u.Hostname(),

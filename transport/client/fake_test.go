@@ -88,6 +88,12 @@ func (f *fake) setBefore(b func(http.ResponseWriter, *http.Request) bool) {
 	f.before = b
 }
 
+func (f *fake) lastAsked() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked[len(f.asked)-1]
+}
+
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	before, plain, mute, raw := f.before, f.plain, f.mute, f.raws[r.RemoteAddr]
