@@ -21,6 +21,9 @@ const (
 // maxUnconfirmed bounds the envelopes of one user in memory, and of those held for it.
 const maxUnconfirmed = 1024
 
+// frameOverhead is about what an envelope takes in the outbox beside its payload.
+const frameOverhead = 160
+
 // maxUnacked is how many envelopes go to a v1 client unconfirmed; the others wait in the outbox.
 const maxUnacked = 256
 
@@ -159,7 +162,7 @@ func (d *delivery) submit(a *arrival) {
 		d.spill()
 		d.mode = draining
 	case catching:
-		if len(d.held) < maxUnconfirmed && d.heldSize+len(a.payload) <= d.bounds.OutboxBytes {
+		if len(d.held) == 0 || len(d.held) < maxUnconfirmed && d.heldSize+len(a.payload)+frameOverhead <= d.bounds.OutboxBytes {
 			d.hold(a)
 			return
 		}
@@ -272,7 +275,7 @@ func (d *delivery) hold(a *arrival) {
 		h.id = []byte(h.remembered.id)
 	}
 	d.held = append(d.held, h)
-	d.heldSize += len(a.payload)
+	d.heldSize += len(a.payload) + frameOverhead
 	d.port.settle(a.sender, protocol.CodeNone, a)
 }
 
