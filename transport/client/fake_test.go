@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,14 +36,15 @@ type fake struct {
 	url   string
 	peers chan *peer
 
-	mu     sync.Mutex
-	before func(w http.ResponseWriter, r *http.Request) bool // answers instead of the upgrade if it returns true
-	plain  bool                                              // does not know enigma.v1
-	mute   bool                                              // reads nothing after the upgrade
-	opts   []client.Option                                   // how to reach it
-	srv    *http.Server
-	raws   map[string]net.Conn // by remote address: to cut them
-	asked  []string            // request URIs
+	mu       sync.Mutex
+	before   func(w http.ResponseWriter, r *http.Request) bool // answers instead of the upgrade if it returns true
+	plain    bool                                              // does not know enigma.v1
+	mute     bool                                              // reads nothing after the upgrade
+	opts     []client.Option                                   // how to reach it
+	dialFunc client.DialFunc
+	srv      *http.Server
+	raws     map[string]net.Conn // by remote address: to cut them
+	asked    []string            // request URIs
 }
 
 // newFake starts a fake on a real socket.
@@ -61,6 +63,7 @@ func newPipeFake(t testing.TB) (f *fake, stop func()) {
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	f = &fake{t: t, peers: make(chan *peer, 64), raws: make(map[string]net.Conn), url: "http://server.test"}
 	f.srv = &http.Server{Handler: f, ConnState: f.track}
+	f.dialFunc = l.dial
 	f.opts = []client.Option{client.WithDialer(l.dial)}
 	go f.srv.Serve(l)
 	return f, func() { f.cutAll(); f.srv.Close() }
@@ -119,13 +122,34 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.peers <- p
 }
 
+func (f *fake) setMute(mute bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mute = mute
+}
+
+// hang makes a connection in memory swallow what the client writes, and say nothing.
+func (f *fake) hang(p *peer) { p.raw.(*pipeConn).hung.Store(true) }
+
 // accept returns the next connection, of which nothing has been said yet.
 func (f *fake) accept() *peer {
+	f.t.Helper()
+	return f.acceptIn(patience)
+}
+
+func (f *fake) acceptReadyIn(d time.Duration) *peer {
+	f.t.Helper()
+	p := f.acceptIn(d)
+	p.ready()
+	return p
+}
+
+func (f *fake) acceptIn(d time.Duration) *peer {
 	f.t.Helper()
 	select {
 	case p := <-f.peers:
 		return p
-	case <-time.After(patience):
+	case <-time.After(d):
 		f.t.Fatal("no connection came")
 		return nil
 	}
@@ -312,6 +336,16 @@ type pipeListener struct {
 type pipeConn struct {
 	net.Conn
 	addr pipeAddr
+	hung atomic.Bool // what is read vanishes
+}
+
+func (c *pipeConn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err != nil || !c.hung.Load() {
+			return n, err
+		}
+	}
 }
 
 type pipeAddr string
@@ -319,7 +353,7 @@ type pipeAddr string
 func (a pipeAddr) Network() string { return "pipe" }
 func (a pipeAddr) String() string  { return string(a) }
 
-func (c pipeConn) RemoteAddr() net.Addr { return c.addr }
+func (c *pipeConn) RemoteAddr() net.Addr { return c.addr }
 
 func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
@@ -328,7 +362,7 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 	addr := pipeAddr(fmt.Sprintf("192.0.2.1:%d", l.n))
 	l.mu.Unlock()
 	select {
-	case l.conns <- pipeConn{theirs, addr}:
+	case l.conns <- &pipeConn{Conn: theirs, addr: addr}:
 		return ours, nil
 	case <-l.closed:
 		return nil, errors.New("connection refused")
