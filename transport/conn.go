@@ -166,8 +166,9 @@ func (j *wakeJob) Run() {
 	}
 }
 
-// linger takes a close one step further: once the remote's Close has come and ours has gone, nothing is left to be said,
-// and the end of the remote's stream is waited for, so that no unread byte turns our last ones into a reset.
+// linger takes a close one step further. Once our Close has gone, and the remote's has come or could not be told from
+// rubbish, nothing is left to be said: the remote is told so, and the end of its stream is waited for, so that no unread
+// byte turns our last ones into a reset.
 func (c *conn) linger() {
 	if !c.is(closing) || c.is(discharged) || !c.sock.flushed() {
 		return
@@ -176,7 +177,7 @@ func (c *conn) linger() {
 		c.end()
 		return
 	}
-	if c.is(byeHeard) && !c.is(finished) {
+	if c.is(byeHeard|deaf) && !c.is(finished) {
 		c.set(finished)
 		c.detach()
 		c.sock.halfClose()

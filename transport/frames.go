@@ -132,8 +132,8 @@ func (c *conn) plainMessage(ev *event) {
 	}
 	s := &c.loop.submission
 	*s = actors.Submission{To: to, Payload: e.Payload, Size: len(ev.payload)}
-	if e.Exact {
-		s.Frame = ev.payload
+	if e.Exact && len(e.From) == protocol.UserIDLen && len(e.To) == protocol.UserIDLen {
+		s.Frame = ev.payload // with ids that have no escapes in them
 	}
 	c.link.Submit(s)
 }
