@@ -245,6 +245,10 @@ func (c *Client) takePlain(cn *conn, f *frame) error {
 		c.report(cn.reason)
 		return nil
 	}
+	if f.From == "" && f.Payload == nil {
+		c.cfg.log.Debug("enigma: frame of an unknown kind ignored")
+		return nil
+	}
 	m, err := f.plainMessage(c.id)
 	if err != nil {
 		return err
