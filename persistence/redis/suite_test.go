@@ -64,4 +64,3 @@ func TestStore_Cluster(t *testing.T) {
 	c := redistest.StartCluster(t, 3, unsynced...)
 	conformance(t, c.URL(), c.Servers...)
 }
-

@@ -6,6 +6,8 @@
 -- The answer has one byte per record: k kept or kept before, q over the quota, d duplicate, c conflict. A dry run
 -- writes nothing and answers f for what it would have to keep and for all that follows.
 
+local QUOTA_MET, ACCEPTED = 113, 97 -- the bytes 'q' and 'a'; nothing can be called while a library loads
+
 -- pending_ids looks up which identities are pending: identity to the index entry, which is seq 8, digest 16.
 local function pending_ids(ids, args)
   local fields, found = {}, {}
@@ -30,7 +32,7 @@ local function append_or_probe(keys, args, dry)
   if not highest then return CORRUPT_STATE end
   local max_count, max_bytes, about = tonumber(args[1]), tonumber(args[2]), args[3]
   local pending, answer, items, entries = pending_ids(keys[3], args), {}, {}, {}
-  local full, failed, added = string.sub(about, 1, 1) == 'q', false, 0
+  local full, failed, added = string.byte(about) == QUOTA_MET, false, 0
   local digest_at = #args - 1 -- behind the first byte and one byte per record
   for k = 4, #args do
     local item, status, field, digest = args[k], nil, nil, nil
@@ -45,7 +47,7 @@ local function append_or_probe(keys, args, dry)
       status = 'f'
     elseif not status and seq <= highest then
       status = 'k'
-    elseif not status and string.sub(about, k - 2, k - 2) ~= 'a' and (full
+    elseif not status and string.byte(about, k - 2) ~= ACCEPTED and (full
         or (max_count > 0 and count + 1 > max_count) or (max_bytes > 0 and bytes + size > max_bytes)) then
       full, status = true, 'q'
     elseif not status and dry then
