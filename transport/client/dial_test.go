@@ -187,7 +187,7 @@ func TestDial_ServerRefuses(t *testing.T) {
 		"HTTP 404 without JSON": {http: func(w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true },
 			want: client.Error{Text: "Not Found", Status: 404}},
 		"a redirect": {http: func(w http.ResponseWriter, r *http.Request) bool {
-			http.Redirect(w, r, "https://elsewhere/", 302)
+			http.Redirect(w, r, "https://elsewhere/", http.StatusFound)
 			return true
 		}, want: client.Error{Text: "redirected to https://elsewhere/", Status: 302}},
 	} {

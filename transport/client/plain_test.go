@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -259,7 +258,7 @@ func TestPlain_BrokenWrite(t *testing.T) {
 		f.plain, f.mute = true, true
 		go func() {
 			p := f.accept()
-			io.ReadFull(p.raw, make([]byte, 6)) // the Ping
+			p.raw.Read(make([]byte, 16)) // the Ping; net/http may have its first byte already
 			p.plainMessage("ready")
 			f.peers <- p
 		}()
