@@ -40,28 +40,30 @@ func addSeeds(f *testing.F) {
 
 func FuzzEnvelope(f *testing.F) {
 	addSeeds(f)
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		before := bytes.Clone(frame)
-		got := protocol.Envelope{HasFrom: true, Exact: true, From: []byte("left over")}
-		err := got.Parse(frame)
-		if !bytes.Equal(frame, before) {
-			t.Fatal("Parse changed the frame")
-		}
-		want, wantErr := referenceEnvelope(frame)
-		if err != wantErr {
-			t.Fatalf("Parse(%q) = %v, want %v", frame, err, wantErr)
-		}
-		if err != nil {
-			checkEcho(t, protocol.AppendError(nil, protocol.CodeInvalidMessage, protocol.EchoTo(got.To)))
-			checkTo(t, frame, got.To, want.To)
-			return
-		}
-		if !bytes.Equal(got.To, want.To) || !bytes.Equal(got.From, want.From) || !bytes.Equal(got.Payload, want.Payload) ||
-			got.HasFrom != want.HasFrom || got.Exact != want.Exact {
-			t.Fatalf("Parse(%q):\n got %+v\nwant %+v", frame, got, want)
-		}
-		checkForwarded(t, got)
-	})
+	f.Fuzz(compareEnvelope)
+}
+
+func compareEnvelope(t *testing.T, frame []byte) {
+	before := bytes.Clone(frame)
+	got := protocol.Envelope{HasFrom: true, Exact: true, From: []byte("left over")}
+	err := got.Parse(frame)
+	if !bytes.Equal(frame, before) {
+		t.Fatal("Parse changed the frame")
+	}
+	want, wantErr := referenceEnvelope(frame)
+	if err != wantErr {
+		t.Fatalf("Parse(%q) = %v, want %v", frame, err, wantErr)
+	}
+	if err != nil {
+		checkEcho(t, protocol.AppendError(nil, protocol.CodeInvalidMessage, protocol.EchoTo(got.To)))
+		checkTo(t, frame, got.To, want.To)
+		return
+	}
+	if !bytes.Equal(got.To, want.To) || !bytes.Equal(got.From, want.From) || !bytes.Equal(got.Payload, want.Payload) ||
+		got.HasFrom != want.HasFrom || got.Exact != want.Exact {
+		t.Fatalf("Parse(%q):\n got %+v\nwant %+v", frame, got, want)
+	}
+	checkForwarded(t, got)
 }
 
 // checkForwarded checks that an envelope that was taken leaves as one that every parser reads alike.
@@ -75,31 +77,33 @@ func checkForwarded(t *testing.T, e protocol.Envelope) {
 
 func FuzzClientFrame(f *testing.F) {
 	addSeeds(f)
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		before := bytes.Clone(frame)
-		got := protocol.ClientFrame{HasTTL: true, TTL: 5, Type: protocol.FrameProof, Tag: []byte("left over")}
-		err := got.Parse(frame)
-		if !bytes.Equal(frame, before) {
-			t.Fatal("Parse changed the frame")
+	f.Fuzz(compareClientFrame)
+}
+
+func compareClientFrame(t *testing.T, frame []byte) {
+	before := bytes.Clone(frame)
+	got := protocol.ClientFrame{HasTTL: true, TTL: 5, Type: protocol.FrameProof, Tag: []byte("left over")}
+	err := got.Parse(frame)
+	if !bytes.Equal(frame, before) {
+		t.Fatal("Parse changed the frame")
+	}
+	want, wantErr := referenceFrame(frame)
+	if err != wantErr {
+		t.Fatalf("Parse(%q) = %v, want %v", frame, err, wantErr)
+	}
+	if err != nil {
+		checkEcho(t, protocol.AppendV1Error(nil, protocol.CodeInvalidMessage, got.ID, protocol.EchoTo(got.To)))
+		checkTo(t, frame, got.To, want.To)
+		if want.ID != nil && !bytes.Equal(got.ID, want.ID) {
+			t.Fatalf("Parse(%q) found the id %q, want %q", frame, got.ID, want.ID)
 		}
-		want, wantErr := referenceFrame(frame)
-		if err != wantErr {
-			t.Fatalf("Parse(%q) = %v, want %v", frame, err, wantErr)
-		}
-		if err != nil {
-			checkEcho(t, protocol.AppendV1Error(nil, protocol.CodeInvalidMessage, got.ID, protocol.EchoTo(got.To)))
-			checkTo(t, frame, got.To, want.To)
-			if want.ID != nil && !bytes.Equal(got.ID, want.ID) {
-				t.Fatalf("Parse(%q) found the id %q, want %q", frame, got.ID, want.ID)
-			}
-			return
-		}
-		if got.Type != want.Type || !same(got.ID, want.ID) || !same(got.To, want.To) || !same(got.Payload, want.Payload) ||
-			got.TTL != want.TTL || got.HasTTL != want.HasTTL || got.Seq != want.Seq ||
-			!same(got.Tag, want.Tag) || !same(got.Sig, want.Sig) {
-			t.Fatalf("Parse(%q):\n got %+v\nwant %+v", frame, got, want)
-		}
-	})
+		return
+	}
+	if got.Type != want.Type || !same(got.ID, want.ID) || !same(got.To, want.To) || !same(got.Payload, want.Payload) ||
+		got.TTL != want.TTL || got.HasTTL != want.HasTTL || got.Seq != want.Seq ||
+		!same(got.Tag, want.Tag) || !same(got.Sig, want.Sig) {
+		t.Fatalf("Parse(%q):\n got %+v\nwant %+v", frame, got, want)
+	}
 }
 
 // same says whether both are the same bytes or both are absent.
