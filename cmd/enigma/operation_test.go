@@ -69,6 +69,7 @@ func TestOperation_AsSpecified(t *testing.T) {
 			expectMessage(t, a, bob, "and back")
 
 			// 4: Bob is not connected, the server stores the message and delivers it when he reconnects.
+			b.AwaitConfirm()
 			b.Leave()
 			for i := range 3 {
 				a.Send(bob, fmt.Sprint("sent while Bob is away ", i))
@@ -129,6 +130,7 @@ func TestOperation_MailAndKeysOutliveTheServer(t *testing.T) {
 				expectMessage(t, b, alice, fmt.Sprint("before the stop ", i))
 			}
 			// What Bob has confirmed is not delivered again.
+			b.AwaitConfirm()
 			b.Leave()
 			a, b = s.Connect(alice), s.Connect(bob)
 			a.Send(bob, "after the stop")

@@ -7,4 +7,4 @@ import (
 )
 
 // startRedis starts a Redis for the test and returns its URL.
-func startRedis(t *testing.T) string { return "redis://" + redistest.Start(t).Addr }
+func startRedis(t *testing.T) string { return redistest.Start(t).URL() }

@@ -1,6 +1,7 @@
 package enigmatest
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"fmt"
@@ -126,6 +127,9 @@ func (s *Server) cleanup() {
 	select {
 	case <-s.done:
 	default:
+		if s.t.Failed() {
+			s.t.Logf("metrics of the server on %s:\n%s", s.Addr, s.counters())
+		}
 		s.Signal(syscall.SIGTERM)
 		s.Wait()
 	}
@@ -142,6 +146,25 @@ func (s *Server) cleanup() {
 	if s.t.Failed() {
 		s.t.Logf("log of the server on %s:\n%s", s.Addr, log)
 	}
+}
+
+// counters returns what /metrics says of the broker, without what is zero: where messages went when a test failed.
+func (s *Server) counters() string {
+	if s.Admin == "" {
+		return "(no admin listener)"
+	}
+	resp, err := s.client.Get("http://" + s.Admin + "/metrics")
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	var out strings.Builder
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if line := lines.Text(); strings.HasPrefix(line, "enigma_") && !strings.HasSuffix(line, " 0") {
+			fmt.Fprintln(&out, line)
+		}
+	}
+	return out.String()
 }
 
 // URL is the address of a path on the front end.

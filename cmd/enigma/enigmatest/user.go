@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,9 @@ type User struct {
 	frames chan Frame    // what came, closed after the last
 	ended  chan struct{} // closed when err is set
 	err    error         // how the connection ended
+
+	mu     sync.Mutex
+	fenced chan struct{} // guarded by mu: closed once a Ping has come behind the last frame
 }
 
 // frameBacklog is how many frames a User takes in that its test has not asked for. It reads no further then, which
@@ -92,15 +96,20 @@ func (s *Server) Connect(id string) *User {
 func (s *Server) TryConnect(id string) (*User, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), replyWithin)
 	defer cancel()
-	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.URL("/ws/"+id), "http"), &websocket.DialOptions{HTTPClient: s.client})
+	u := &User{ID: id, t: s.t, frames: make(chan Frame, frameBacklog), ended: make(chan struct{}), fenced: make(chan struct{})}
+	options := &websocket.DialOptions{HTTPClient: s.client, OnPingReceived: func(context.Context, []byte) bool {
+		u.mark(true)
+		return true
+	}}
+	conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.URL("/ws/"+id), "http"), options)
 	if err != nil {
 		return nil, err
 	}
 	if resp.Body != nil {
 		_ = resp.Body.Close()
 	}
+	u.conn = conn
 	conn.SetReadLimit(-1)
-	u := &User{ID: id, t: s.t, conn: conn, frames: make(chan Frame, frameBacklog), ended: make(chan struct{})}
 	go u.read()
 	s.t.Cleanup(u.Drop)
 	return u, nil
@@ -120,7 +129,44 @@ func (u *User) read() {
 		if err := decoder.Decode(&f); err != nil {
 			f.Error = "not JSON: " + err.Error()
 		}
+		u.mark(false)
 		u.frames <- f
+	}
+}
+
+// mark notes whether the last thing that came was a Ping. The reading goroutine calls it.
+func (u *User) mark(fenced bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	select {
+	case <-u.fenced:
+		if !fenced {
+			u.fenced = make(chan struct{})
+		}
+	default:
+		if fenced {
+			close(u.fenced)
+		}
+	}
+}
+
+// AwaitConfirm waits until all frames that have come are confirmed: a Ping has come behind them, and the Pong has gone
+// out before anything that is sent from now on.
+func (u *User) AwaitConfirm() {
+	u.t.Helper()
+	u.mu.Lock()
+	fenced := u.fenced
+	u.mu.Unlock()
+	select {
+	case <-fenced:
+	case <-time.After(replyWithin):
+		u.t.Fatalf("no Ping came in %s", replyWithin)
+	}
+	// The reading goroutine takes in the answer to a Ping of our own only after it has written its Pong.
+	ctx, cancel := context.WithTimeout(context.Background(), replyWithin)
+	defer cancel()
+	if err := u.conn.Ping(ctx); err != nil {
+		u.t.Fatal(err)
 	}
 }
 
