@@ -1,0 +1,279 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/enigma-protocol/enigma/persistence"
+)
+
+// Store keeps keys and envelopes in a directory. It satisfies actors.Store.
+type Store struct {
+	dir    string // fixed, as is all up to the empty line
+	opts   Options
+	floors floors
+	lock   *pebble.Lock
+	db     *pebble.DB
+
+	failure *failure
+	gate    gate
+	boxes   mailboxes
+	keys    keyCache
+
+	ceilingMu sync.Mutex    // held over a call of Ceiling
+	ceiling   atomic.Uint64 // as committed
+}
+
+// format is the version of the layout, the only one so far.
+const format = 1
+
+// engineFormat is Pebble's own version. From this one on its log says how far it was synced, so that a torn tail and a
+// corrupt middle can be told apart, and the footer of a table has a checksum too.
+const engineFormat = pebble.FormatTableFormatV6
+
+// Open opens the store in a directory, which is made if it does not exist. Recovery after a crash is part of it: what
+// was acknowledged is there, and a log that breaks off is read as far as it goes. A log or a table that has been damaged
+// is an ErrCorrupt, here or when it is met.
+func Open(dir string, opts Options) (*Store, error) {
+	opts = opts.withDefaults(dir)
+	s := &Store{dir: dir, opts: opts, floors: newFloors(opts.MinFree)}
+	s.failure = newFailure(opts.Logger, opts.Failed)
+	s.boxes.lru = newLRU[*mailbox](boxCacheLimit)
+	s.keys.lru = newLRU[keyRecord](int64(opts.KeyCache))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	var err error
+	if s.lock, err = lockDir(dir); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if err := s.open(); err != nil {
+		if s.db != nil {
+			_ = s.db.Close()
+		}
+		_ = s.lock.Close()
+		return nil, fmt.Errorf("open store in %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// lockDir takes the directory for this process.
+func lockDir(dir string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, vfs.Default)
+	var path *fs.PathError
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.As(err, &path): // the lock file cannot be made
+		return nil, err
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "held by current process"):
+		return nil, fmt.Errorf("another enigma is using %s: %w", dir, err)
+	}
+	return nil, fmt.Errorf("lock %s: %w", dir, err)
+}
+
+// open opens the engine and reads what is kept in memory.
+func (s *Store) open() (err error) {
+	defer func() { // replay panics at some of what it does not expect in a log
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", persistence.ErrCorrupt, r)
+		}
+	}()
+	cache := pebble.NewCache(blockCache)
+	defer cache.Unref()
+	db, err := pebble.Open(s.dir, s.engineOptions(cache))
+	if err != nil {
+		return s.readError(err)
+	}
+	s.db = db
+	if err := s.failure.failed(); err != nil {
+		return err
+	}
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
+	ceiling, err := s.number(ceilingKey)
+	s.ceiling.Store(ceiling)
+	return err
+}
+
+func (s *Store) engineOptions(cache *pebble.Cache) *pebble.Options {
+	o := &pebble.Options{
+		Lock:                        s.lock,
+		FS:                          &guard{FS: vfs.Default, failure: s.failure, free: s.opts.free, floors: s.floors},
+		Comparer:                    comparer,
+		FormatMajorVersion:          engineFormat,
+		Cache:                       cache,
+		MemTableSize:                memTable,
+		MemTableStopWritesThreshold: memTables,
+		Logger:                      engineLogger{s.failure},
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { engineLogger{s.failure}.Errorf("background: %v", err) },
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				s.opts.Logger.Error("stored data corrupt", "path", info.Path, "error", info.Details)
+			},
+			WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
+				s.opts.Logger.Warn("store writes wait for the disk", "reason", info.Reason)
+			},
+		},
+	}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBits) // the other levels follow it
+	return o
+}
+
+// checkFormat reads the version of the layout, or writes it in an empty store.
+func (s *Store) checkFormat() error {
+	version, err := s.number(formatKey)
+	switch {
+	case err != nil:
+		return err
+	case version == format:
+		return nil
+	case version != 0:
+		return fmt.Errorf("the data has format %d, and this program knows format %d: it was written by a newer enigma", version, format)
+	}
+	iter, err := s.db.NewIter(nil)
+	if err != nil {
+		return s.readError(err)
+	}
+	defer iter.Close()
+	if iter.First() {
+		return fmt.Errorf("the directory holds a database that is not enigma's: %w", persistence.ErrCorrupt)
+	}
+	if err := s.readError(iter.Error()); err != nil {
+		return err
+	}
+	return s.db.Set(formatKey, encodeUint64(format), pebble.Sync)
+}
+
+// number reads a value that is a number; one that is not there is 0.
+func (s *Store) number(key []byte) (uint64, error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, s.readError(err)
+	}
+	defer closer.Close()
+	return parseUint64(value)
+}
+
+// admit refuses a call that is too late.
+func (s *Store) admit(ctx context.Context, what string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w: %w", what, persistence.ErrUnavailable, err)
+	}
+	if err := s.failure.failed(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// room refuses a call if less than floor is free on the disk.
+func (s *Store) room(what string, floor int64) error {
+	free, err := s.opts.free()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", what, persistence.ErrUnavailable, err)
+	}
+	if free < floor {
+		return fmt.Errorf("%s: %w: %d MiB free, %d MiB needed", what, persistence.ErrFull, free>>20, floor>>20)
+	}
+	return nil
+}
+
+// readError says what an error of the engine means to a caller who reads.
+func (s *Store) readError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, persistence.ErrCorrupt), errors.Is(err, persistence.ErrUnavailable):
+		return err
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("%w: %w", persistence.ErrCorrupt, err)
+	}
+	return fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+}
+
+// Ceiling raises the durable seq ceiling to at least raise and returns what it was before.
+func (s *Store) Ceiling(ctx context.Context, raise uint64) (uint64, error) {
+	s.ceilingMu.Lock()
+	defer s.ceilingMu.Unlock()
+	c, err := s.begin(ctx, "raise the seq ceiling", s.floors.delete)
+	if err != nil {
+		return 0, err
+	}
+	was := s.ceiling.Load()
+	if raise <= was {
+		c.end()
+		return was, nil
+	}
+	_ = c.batch.Set(ceilingKey, encodeUint64(raise), nil)
+	c.after = func() { s.ceiling.Store(raise) }
+	if err := c.commit(ctx, pebble.Sync); err != nil {
+		return 0, err
+	}
+	return was, nil
+}
+
+// Ping reports whether the store answers: not once it has failed, nor while the disk leaves a write waiting beyond its
+// deadline. A full store answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.admit(ctx, "ping"); err != nil {
+		return err
+	}
+	if s.gate.stalled() {
+		return fmt.Errorf("ping: %w: the disk does not answer", persistence.ErrUnavailable)
+	}
+	return nil
+}
+
+// closeTimeout bounds how long Close waits for an engine that has failed or hangs.
+const closeTimeout = 5 * time.Second
+
+// Close releases the store. Of a store that has failed it returns the failure; then, and if the disk does not answer,
+// the directory stays locked until the process ends.
+func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := s.gate.empty(ctx); err != nil {
+		return fmt.Errorf("close store: a write is under way: %w", err)
+	}
+	if err := s.failure.failed(); err != nil {
+		return fmt.Errorf("close store: %w", errors.Join(err, s.abandon(ctx)))
+	}
+	if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// abandon closes an engine that has failed, as far as it can be closed: it may have locks held for good.
+func (s *Store) abandon(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- fmt.Errorf("panic: %v", r)
+			}
+		}()
+		_ = s.db.Close() // says once more what failed
+		done <- s.lock.Close()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
