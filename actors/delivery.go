@@ -297,6 +297,7 @@ func (d *delivery) next() {
 	if d.out.len() > 0 && (count < maxUnacked/2 || space < d.bounds.OutboxBytes/2) {
 		return
 	}
+	d.flushOpen() // what was parked must be in the store before it is read
 	d.reading = true
 	d.readTo = d.parkedTo
 	d.port.read(d.placed, max(count, 1), max(space, 1))

@@ -30,6 +30,7 @@ type world struct {
 	now     uint32
 	nextSeq uint64
 	epoch   int
+	lastSeq uint64 // the last that came on any v1 conn
 	isDown  bool
 	closing bool
 
@@ -47,6 +48,7 @@ type world struct {
 	seen      map[string]int
 	firstSeen []string
 	has       map[string]bool // confirmed by the client
+	expired   map[string]bool
 	again     map[string]bool // in the store at a crash, so a lost confirm may bring it back
 }
 
@@ -117,7 +119,7 @@ func (s *worldStore) append(p persistence.Pending) error {
 
 func newWorld(t *rapid.T) *world {
 	w := &world{
-		t: t, bounds: DefaultDelivery(), sent: map[string]*worldMail{}, seen: map[string]int{}, has: map[string]bool{}, again: map[string]bool{},
+		t: t, bounds: DefaultDelivery(), sent: map[string]*worldMail{}, seen: map[string]int{}, has: map[string]bool{}, again: map[string]bool{}, expired: map[string]bool{},
 		self: protocol.NewUserID([]byte("self")), nextSeq: 1000,
 	}
 	w.bounds.OutboxBytes = rapid.SampledFrom([]int{64, 400, 4000}).Draw(t, "outbox")
@@ -190,7 +192,7 @@ func (w *world) conflict(m *remembered) {
 
 // checkSafe is the promise of an ack: stored, or the client has it.
 func (w *world) checkSafe(m *worldMail) {
-	if w.has[m.payload] || w.inStore(m.payload) {
+	if w.has[m.payload] || w.inStore(m.payload) || w.expired[m.payload] {
 		return
 	}
 	w.t.Fatalf("%s was acknowledged and is neither stored nor confirmed", m.payload)
@@ -315,6 +317,7 @@ func (w *world) received(text []byte) {
 			w.t.Fatalf("seq %d after %d", m.Seq, w.conn.lastSeq)
 		}
 		w.conn.lastSeq = m.Seq
+		w.lastSeq = m.Seq
 	}
 	if w.has[m.Payload] && !w.again[m.Payload] {
 		w.t.Fatalf("%s came again after it was confirmed", m.Payload)
@@ -332,9 +335,9 @@ func (w *world) confirm() {
 		return
 	}
 	if c.v1 {
-		if c.lastSeq > 0 {
-			w.hasAllUpTo(c.lastSeq)
-			w.d.confirm(c.lastSeq)
+		if w.lastSeq > 0 { // on a new conn this resumes after the last one
+			w.hasAllUpTo(w.lastSeq)
+			w.d.confirm(w.lastSeq)
 		}
 	} else if c.ping != nil {
 		ping := c.ping
@@ -370,7 +373,7 @@ func (w *world) hasAllUpTo(seq uint64) {
 }
 
 func (w *world) gotIt(payload string) {
-	if !w.conn.got[payload] {
+	if w.seen[payload] == 0 {
 		w.t.Fatalf("%s is about to be confirmed, but never came", payload)
 	}
 	w.has[payload] = true
@@ -498,8 +501,20 @@ func (w *world) check(*rapid.T) {
 			w.checkSafe(m)
 		}
 	}
+	if w.d.mode == live {
+		w.checkNothingSkipped()
+	}
 	if w.d.mode != live && w.d.unstored() > len(w.d.held) {
 		w.t.Fatalf("mode %d with envelopes in memory alone", w.d.mode)
+	}
+}
+
+// checkNothingSkipped: a user is live only when all the store has for it is in the outbox, or confirmed.
+func (w *world) checkNothingSkipped() {
+	for _, p := range w.store.mail {
+		if p.Seq > w.d.confirmed && w.d.entryOf(p.Seq) == nil {
+			w.t.Fatalf("%s is in the store and the user is live without it", p.Payload)
+		}
 	}
 }
 
@@ -523,7 +538,7 @@ func (w *world) settleAll() {
 		w.t.Fatalf("%d envelopes left in the store", len(w.store.mail))
 	}
 	for _, m := range w.sent {
-		if (m.ok || m.acked) && !m.refused && !m.crashed && !w.has[m.payload] {
+		if (m.ok || m.acked) && !m.refused && !m.crashed && !w.expired[m.payload] && !w.has[m.payload] {
 			w.t.Fatalf("%+v was accepted and never arrived", m)
 		}
 	}
@@ -584,6 +599,13 @@ func TestDelivery_KeepsItsPromises(t *testing.T) {
 				w.store.down = number("down", 3) == 0
 				w.store.full = number("full", 4) == 0
 				w.isDown = w.store.down && number("noticed", 2) == 0
+			},
+			"expire": func(t *rapid.T) {
+				if n := len(w.store.mail); n > 0 {
+					i := number("which", n)
+					w.expired[string(w.store.mail[i].Payload)] = true
+					w.store.mail = slices.Delete(w.store.mail, i, i+1)
+				}
 			},
 			"crash": func(t *rapid.T) {
 				if number("really", 4) == 0 {

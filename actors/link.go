@@ -92,7 +92,7 @@ func (l *Link) Submit(s *Submission) {
 }
 
 // Refuse answers a frame that is no valid envelope with an error, in order with the answers to the frames before it.
-// to is raw JSON string content, cut to what may be echoed; id is v1's; nil where the frame had none.
+// to is raw JSON string content, cut to what may be echoed; id is v1's, decoded; nil where the frame had none.
 func (l *Link) Refuse(code protocol.Code, to, id []byte) {
 	if l.dead || l.closing {
 		return
