@@ -92,21 +92,17 @@ func (s *Store) queuePattern() string {
 
 // expireKeys cleans the mailboxes among the queues' keys in which something may be due.
 func (s *Store) expireKeys(ctx context.Context, queues []string, now int64, limit int) (int, error) {
-	due, err := s.due(ctx, queues, now)
-	if err != nil {
-		return 0, err
-	}
 	total := 0
+	due, failed := s.due(ctx, queues, now)
 	for len(due) > 0 && total < limit {
 		some := due[:min(len(due), cleanup, limit-total)]
 		n, left, err := s.clean(ctx, some, now, (limit-total)/len(some))
-		total += n
-		if err != nil {
-			return total, err
+		if total += n; err != nil {
+			failed = err
 		}
 		due = append(due[len(some):], left...)
 	}
-	return total, nil
+	return total, failed
 }
 
 // mailbox is one to clean, and the seq after which to look.
@@ -115,7 +111,7 @@ type mailbox struct {
 	after uint64
 }
 
-// due reads the states of queues and returns those whose bound has passed.
+// due reads the states of queues and returns those whose bound has passed. An error is that of some of them.
 func (s *Store) due(ctx context.Context, queues []string, now int64) ([]mailbox, error) {
 	calls := make([]call, len(queues))
 	boxes := make([]mailbox, len(queues))
@@ -124,17 +120,28 @@ func (s *Store) due(ctx context.Context, queues []string, now int64) ([]mailbox,
 		boxes[i].keys = []string{queue, base + "u", base + "i"}
 		calls[i] = call{op: opGetField, keys: boxes[i].keys[1:2], args: []string{fieldState}}
 	}
+	var failed error
 	due := boxes[:0]
 	for i, r := range s.exec(ctx, calls, false) {
 		state, err := r.AsBytes()
-		if err != nil && !rueidis.IsRedisNil(err) {
-			return nil, err
-		}
-		if len(state) != stateLen || int64(binary.BigEndian.Uint64(state[stateExpiresAt:])) <= now {
+		switch {
+		case err != nil && !rueidis.IsRedisNil(err):
+			failed = s.skip(err, failed)
+		case len(state) != stateLen || int64(binary.BigEndian.Uint64(state[stateExpiresAt:])) <= now:
 			due = append(due, boxes[i])
 		}
 	}
-	return due, nil
+	return due, failed
+}
+
+// skip goes on after a mailbox's error, and returns what has failed so far. One that is corrupt only its owner's calls
+// may fail for.
+func (s *Store) skip(err, failed error) error {
+	if refusalOutcome(refusal(err)) != persistence.ErrCorrupt {
+		return err
+	}
+	s.log.Error("redis mailbox is corrupt, its expired mail stays", "err", err)
+	return failed
 }
 
 // The state's length and the place of its bound, see lua/common.lua.
@@ -155,10 +162,8 @@ func (s *Store) clean(ctx context.Context, boxes []mailbox, now int64, share int
 	for i, r := range s.exec(ctx, calls, false) {
 		answer, err := r.AsIntSlice()
 		switch {
-		case refusalOutcome(refusal(err)) == persistence.ErrCorrupt:
-			s.log.Error("redis mailbox is corrupt, its expired mail stays", "err", err)
 		case err != nil:
-			failed = err
+			failed = s.skip(err, failed)
 		case len(answer) == 2:
 			total += int(answer[0])
 			if answer[1] != 0 {

@@ -28,7 +28,7 @@ local function repeated(entry, seq, digest)
 end
 
 local function append_or_probe(keys, args, dry)
-  local highest, count, bytes, expires = load_state(keys[2])
+  local highest, count, bytes, expires = load_state(keys[2], keys[1])
   if not highest then return CORRUPT_STATE end
   local max_count, max_bytes, about = tonumber(args[1]), tonumber(args[2]), args[3]
   local pending, answer, items, entries = pending_ids(keys[3], args), {}, {}, {}

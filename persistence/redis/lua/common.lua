@@ -23,14 +23,18 @@ local function head(item)
   return seq, expires, idlen
 end
 
--- load_state returns highest seq, count, bytes, a bound below which nothing expires, and whether there was any state; nil if
--- it is corrupt.
-local function load_state(user)
+-- load_state returns highest seq, count, bytes and a bound below which nothing expires; nil if that is corrupt. Where a
+-- queue has lost its state, to an eviction for instance, its own last seq is the highest: a lower one would make other
+-- functions believe that nothing is pending, or all of it confirmed.
+local function load_state(user, queue)
   local state = redis.call('HGET', user, 's')
-  if not state then return 0, 0, 0, 0, false end
+  if not state then
+    local last = redis.call('LINDEX', queue, -1)
+    if not last then return 0, 0, 0, 0 end
+    return head(last), redis.call('LLEN', queue), 0, 0
+  end
   if #state ~= 32 then return nil end
-  local highest, count, bytes, expires = struct.unpack('>I8I8I8i8', state)
-  return highest, count, bytes, expires, true
+  return struct.unpack('>I8I8I8i8', state)
 end
 
 local function save_state(user, highest, count, bytes, expires)

@@ -35,7 +35,7 @@ end
 
 local function expire(keys, args)
   local queue, user, ids = keys[1], keys[2], keys[3]
-  local highest, count, bytes, expires = load_state(user)
+  local highest, count, bytes, expires = load_state(user, queue)
   if not highest then return CORRUPT_STATE end
   local now, max, after = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
   count = redis.call('LLEN', queue)

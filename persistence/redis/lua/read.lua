@@ -2,10 +2,10 @@
 -- though not before one record. The answer is 1 if there is more behind the page, else 0, and then the records.
 local function read(keys, args)
   local queue = keys[1]
-  local highest, count, bytes, _, known = load_state(keys[2])
+  local highest, count, bytes = load_state(keys[2], queue)
   if not highest then return CORRUPT_STATE end
   local after, max_count, max_bytes = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
-  if known and after >= highest then return {0} end
+  if after >= highest then return {0} end
   local n = redis.call('LLEN', queue)
   local at = position(queue, n, after)
   if not at then return CORRUPT_RECORD end
