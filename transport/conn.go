@@ -240,7 +240,7 @@ func (c *conn) end() {
 	}
 	c.set(discharged)
 	c.clearDeadline()
-	c.dec.release()
+	c.dec.release(c.loop.shard)
 	c.sock.close()
 	c.detach()
 }

@@ -9,12 +9,18 @@ import (
 	"github.com/enigma-protocol/enigma/actors"
 )
 
-// connSet knows the conns of a server: how many there are, and those that run on goroutines.
+// connSet knows the conns of a server: how many there are, and those that no shard's poller knows.
 type connSet struct {
 	mu      sync.Mutex
-	open    int                  // guarded by mu
-	waiters []chan struct{}      // guarded by mu: closed when open is 0
-	streams map[*stream]struct{} // guarded by mu
+	open    int                // guarded by mu
+	waiters []chan struct{}    // guarded by mu: closed when open is 0
+	strays  map[stray]struct{} // guarded by mu
+}
+
+// stray is a conn that runs on goroutines, or one on its way to its shard.
+type stray interface {
+	// cut ends the conn without its shard. Any goroutine may call it.
+	cut()
 }
 
 // idle returns a channel that is closed when there are no conns.
@@ -48,28 +54,31 @@ func (t *connSet) remove() {
 	t.waiters = nil
 }
 
-func (t *connSet) remember(s *stream) {
+func (t *connSet) remember(c stray) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.streams == nil {
-		t.streams = map[*stream]struct{}{}
+	if t.strays == nil {
+		t.strays = map[stray]struct{}{}
 	}
-	t.streams[s] = struct{}{}
+	t.strays[c] = struct{}{}
 }
 
-func (t *connSet) forget(s *stream) {
+// forget reports whether the conn was known.
+func (t *connSet) forget(c stray) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.streams, s)
+	_, known := t.strays[c]
+	delete(t.strays, c)
+	return known
 }
 
-// cut closes the sockets of all streams.
+// cut ends all strays.
 func (t *connSet) cut() {
 	t.mu.Lock()
-	streams := slices.Collect(maps.Keys(t.streams))
+	strays := slices.Collect(maps.Keys(t.strays))
 	t.mu.Unlock()
-	for _, s := range streams {
-		s.cut()
+	for _, c := range strays {
+		c.cut()
 	}
 }
 
@@ -83,13 +92,15 @@ func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte)
 		}
 	}
 	shard := s.broker.ShardFor(hs.id)
-	l := s.loopFor(shard)
-	c := conn{loop: l, count: count, id: hs.id}
+	c := conn{loop: s.loopFor(shard), count: count, id: hs.id}
 	if hs.profile == actors.V1 {
 		c.set(speaksV1)
 	}
 	if hs.source.exempt {
 		c.set(unlimited)
+	}
+	if s.openEpoll(c, shard, nc, early) {
+		return
 	}
 	st := newStream(c, nc, early)
 	s.conns.remember(st)

@@ -26,8 +26,14 @@ const (
 	eventBroken // the input is no WebSocket stream any more; code is what to close with
 )
 
-// event is what one call of [decoder.next] found. The payload is unmasked. It lies in the input, or in a chunk that
-// [decoder.takeSpent] returns next.
+// lender lends the buffers of what is copied aside; [actors.Shard] is one. What is recycled stays readable until the turn
+// ends, so that payloads do.
+type lender interface {
+	Buffer(n int) []byte
+	Recycle(b []byte)
+}
+
+// event is what one call of [decoder.next] found. The payload is unmasked. It lies in the input, or in a recycled buffer.
 type event struct {
 	kind    eventKind
 	binary  bool // of a message
@@ -37,10 +43,10 @@ type event struct {
 
 // decoder turns the bytes that a client sent, cut anywhere, into messages and control frames: RFC 6455, section 5, the
 // server's side, without extensions. It never blocks. Frames that lie whole in the input are unmasked in place and not
-// copied; what is cut, and a message in fragments, is copied aside into a chunk that grows with what has come, not with
+// copied; what is cut, and a message in fragments, is copied aside into a buffer that grows with what has come, not with
 // what was announced. Between messages it holds no memory but itself.
 type decoder struct {
-	hold      *chunk          // the fragments so far, and behind them the frame under way
+	hold      []byte          // the fragments so far, and behind them the frame under way
 	message   int32           // length of the complete fragments in hold
 	missing   int32           // payload bytes of the frame under way that have not come
 	mask      [4]byte         // of the frame under way, turned so that it begins with the next byte
@@ -57,7 +63,6 @@ const (
 	inPayload  decoderFlags = 1 << iota // the header of the frame under way is complete
 	inMessage                           // a fragment without FIN has come
 	inBinary                            // the message under way is binary
-	spent                               // hold was given out as a payload
 	broken                              // nothing more is decoded
 	progressed                          // a message, or a control frame outside of one, was completed
 )
@@ -76,32 +81,20 @@ func (d *decoder) takeProgress() bool {
 }
 
 // release lets go of all memory; the decoder takes no input after it.
-func (d *decoder) release() {
-	d.hold.release()
+func (d *decoder) release(mem lender) {
+	d.giveBack(mem)
 	*d = decoder{flags: broken}
-}
-
-// takeSpent returns the chunk in which the last event's payload lies, nil if it lies in the input. It is the caller's
-// now, to be released when nothing refers to the payload any more. It is to be called after each event.
-func (d *decoder) takeSpent() *chunk {
-	if d.flags&spent == 0 {
-		return nil
-	}
-	c := d.hold
-	d.hold = nil
-	d.flags &^= spent
-	return c
 }
 
 // next decodes up to the first event and returns it with the rest of the input. It is to be called until it returns
 // eventNone; the rest is empty then. A message of more than limit bytes is broken as soon as its header announces it.
-func (d *decoder) next(p []byte, limit int) (event, []byte) {
+func (d *decoder) next(p []byte, limit int, mem lender) (event, []byte) {
 	for d.flags&broken == 0 && len(p) > 0 {
 		var ev event
 		if d.flags&inPayload != 0 {
-			ev, p = d.resume(p)
+			ev, p = d.resume(p, mem)
 		} else {
-			ev, p = d.begin(p, limit)
+			ev, p = d.begin(p, limit, mem)
 		}
 		if ev.kind != eventNone {
 			return ev, p
@@ -111,7 +104,7 @@ func (d *decoder) next(p []byte, limit int) (event, []byte) {
 }
 
 // begin decodes a frame from its header on.
-func (d *decoder) begin(p []byte, limit int) (event, []byte) {
+func (d *decoder) begin(p []byte, limit int, mem lender) (event, []byte) {
 	head := p
 	if d.headLen > 0 {
 		n := copy(d.head[d.headLen:], p)
@@ -119,7 +112,7 @@ func (d *decoder) begin(p []byte, limit int) (event, []byte) {
 	}
 	h, size, err := parseHeader(head, d.state())
 	if err != nil {
-		return d.fail(ws.StatusProtocolError), nil
+		return d.fail(ws.StatusProtocolError, mem), nil
 	}
 	if size == 0 {
 		d.headLen = uint8(copy(d.head[:], head))
@@ -130,25 +123,25 @@ func (d *decoder) begin(p []byte, limit int) (event, []byte) {
 	d.headLen = 0
 	if !h.OpCode.IsControl() {
 		if h.Length > int64(limit-int(d.message)) || !d.countFragment(h) {
-			return d.fail(ws.StatusMessageTooBig), nil
+			return d.fail(ws.StatusMessageTooBig, mem), nil
 		}
 	}
 	if h.Length <= int64(len(p)) {
 		body, rest := p[:h.Length], p[h.Length:]
 		ws.Cipher(body, h.Mask, 0)
-		return d.complete(frame, body, false), rest
+		return d.complete(frame, body, false, mem), rest
 	}
 	d.flags |= inPayload
 	d.frame, d.mask, d.missing = frame, h.Mask, int32(h.Length)
-	return d.resume(p)
+	return d.resume(p, mem)
 }
 
 // resume takes more of a frame that is cut.
-func (d *decoder) resume(p []byte) (event, []byte) {
+func (d *decoder) resume(p []byte, mem lender) (event, []byte) {
 	n := min(int(d.missing), len(p))
 	if n > 0 {
-		d.hold = d.hold.extend(p[:n])
-		ws.Cipher(d.hold.b[len(d.hold.b)-n:], d.mask, 0)
+		d.keep(p[:n], mem)
+		ws.Cipher(d.hold[len(d.hold)-n:], d.mask, 0)
 		d.mask = [4]byte{d.mask[n&3], d.mask[(n+1)&3], d.mask[(n+2)&3], d.mask[(n+3)&3]}
 		d.missing -= int32(n)
 	}
@@ -156,14 +149,14 @@ func (d *decoder) resume(p []byte) (event, []byte) {
 		return event{}, p[n:]
 	}
 	d.flags &^= inPayload
-	return d.complete(d.frame, d.hold.b[d.message:], true), p[n:]
+	return d.complete(d.frame, d.hold[d.message:], true, mem), p[n:]
 }
 
 // complete handles a whole frame. held says that body lies at the end of hold.
-func (d *decoder) complete(frame byte, body []byte, held bool) event {
+func (d *decoder) complete(frame byte, body []byte, held bool, mem lender) event {
 	fin, op := frame&0x80 != 0, ws.OpCode(frame&0x0f)
 	if op.IsControl() {
-		return d.control(op, body, held)
+		return d.control(op, body, held, mem)
 	}
 	if op != ws.OpContinuation {
 		d.flags &^= inBinary
@@ -175,12 +168,12 @@ func (d *decoder) complete(frame byte, body []byte, held bool) event {
 	if fin && d.flags&inMessage == 0 {
 		d.flags |= progressed
 		if held {
-			d.flags |= spent
+			d.giveBack(mem)
 		}
 		return ev
 	}
 	if !held && len(body) > 0 {
-		d.hold = d.hold.extend(body)
+		d.keep(body, mem)
 	}
 	d.message += int32(len(body))
 	if !fin {
@@ -189,26 +182,24 @@ func (d *decoder) complete(frame byte, body []byte, held bool) event {
 	}
 	d.flags &^= inMessage
 	d.flags |= progressed
-	if d.hold != nil {
-		ev.payload = d.hold.b
-		d.flags |= spent
-	}
+	ev.payload = d.hold
+	d.giveBack(mem)
 	d.message, d.fragments = 0, 0
 	return ev
 }
 
 // control handles a whole control frame.
-func (d *decoder) control(op ws.OpCode, body []byte, held bool) event {
+func (d *decoder) control(op ws.OpCode, body []byte, held bool, mem lender) event {
 	switch {
 	case d.flags&inMessage == 0:
 		d.flags |= progressed
 		if held {
-			d.flags |= spent
+			d.giveBack(mem)
 		}
 	case held:
 		// It was cut, between fragments, and lies behind them: the next ones go over it.
 		body = bytes.Clone(body)
-		d.hold.b = d.hold.b[:d.message]
+		d.hold = d.hold[:d.message]
 	}
 	switch op {
 	case ws.OpPing:
@@ -218,15 +209,35 @@ func (d *decoder) control(op ws.OpCode, body []byte, held bool) event {
 	}
 	code, failure := checkClose(body)
 	if failure != 0 {
-		return d.fail(failure)
+		return d.fail(failure, mem)
 	}
 	return event{kind: eventClose, code: code}
 }
 
 // fail ends decoding.
-func (d *decoder) fail(code ws.StatusCode) event {
-	d.release()
+func (d *decoder) fail(code ws.StatusCode, mem lender) event {
+	d.release(mem)
 	return event{kind: eventBroken, code: code}
+}
+
+// keep copies p aside.
+func (d *decoder) keep(p []byte, mem lender) {
+	if cap(d.hold)-len(d.hold) < len(p) {
+		bigger := append(mem.Buffer(max(len(d.hold)+len(p), min(2*cap(d.hold), maxHoldDoubling))), d.hold...)
+		d.giveBack(mem)
+		d.hold = bigger
+	}
+	d.hold = append(d.hold, p...)
+}
+
+// maxHoldDoubling is the size from which hold grows by what is needed only.
+const maxHoldDoubling = 1 << 20
+
+func (d *decoder) giveBack(mem lender) {
+	if d.hold != nil {
+		mem.Recycle(d.hold)
+		d.hold = nil
+	}
 }
 
 // countFragment counts a data frame and reports whether its message may have it.

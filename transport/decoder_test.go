@@ -13,6 +13,14 @@ import (
 
 const testLimit = 128 << 10
 
+// heap lends what the collector takes back.
+type heap struct{}
+
+func (heap) Buffer(n int) []byte { return make([]byte, 0, max(n, smallest)) }
+func (heap) Recycle([]byte)      {}
+
+const smallest = 512
+
 // masked encodes a client's frame.
 func masked(first byte, payload []byte) []byte {
 	mask := [4]byte{0x12, 0xa7, 0xff, 0x03}
@@ -48,7 +56,7 @@ func decode(t testing.TB, input []byte, limit int, cuts ...int) (*decoder, []str
 		from = cut
 		for {
 			var ev event
-			ev, p = d.next(p, limit)
+			ev, p = d.next(p, limit, heap{})
 			if ev.kind == eventNone {
 				if len(p) != 0 {
 					t.Fatalf("%d bytes left over", len(p))
@@ -56,7 +64,6 @@ func decode(t testing.TB, input []byte, limit int, cuts ...int) (*decoder, []str
 				break
 			}
 			got = append(got, render(ev))
-			d.takeSpent().release()
 			if ev.kind == eventBroken && d.hold != nil {
 				t.Fatal("a broken decoder holds memory")
 			}
@@ -220,11 +227,11 @@ func TestDecoder_HoldsOnlyWhatHasCome(t *testing.T) {
 	announced := []byte{0x81, 0xff, 0, 0, 0, 0, 0, 2, 0, 0, 1, 2, 3, 4}
 	d, _ := decode(t, announced, testLimit)
 	if d.hold != nil {
-		t.Errorf("holds %d bytes for a header", cap(d.hold.b))
+		t.Errorf("holds %d bytes for a header", cap(d.hold))
 	}
 	d, _ = decode(t, append(announced, 'x'), testLimit)
-	if cap(d.hold.b) != chunkSizes[0] {
-		t.Errorf("holds %d bytes for one byte", cap(d.hold.b))
+	if cap(d.hold) != smallest {
+		t.Errorf("holds %d bytes for one byte", cap(d.hold))
 	}
 }
 
@@ -232,8 +239,7 @@ func TestDecoder_KnowsWhatIsUnderWay(t *testing.T) {
 	var d decoder
 	feed := func(p []byte) {
 		p = bytes.Clone(p)
-		for ev, rest := d.next(p, testLimit); ev.kind != eventNone; ev, rest = d.next(rest, testLimit) {
-			d.takeSpent().release()
+		for ev, rest := d.next(p, testLimit, heap{}); ev.kind != eventNone; ev, rest = d.next(rest, testLimit, heap{}) {
 		}
 	}
 	expect := func(what string, holding, progress bool) {
@@ -266,11 +272,11 @@ func TestDecoder_WholeFramesCostNoAllocation(t *testing.T) {
 	var d decoder
 	if n := testing.AllocsPerRun(100, func() {
 		copy(input, frame)
-		ev, rest := d.next(input, testLimit)
+		ev, rest := d.next(input, testLimit, heap{})
 		if ev.kind != eventMessage || len(rest) != 0 {
 			t.Fatal("no message")
 		}
-		d.next(rest, testLimit)
+		d.next(rest, testLimit, heap{})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -297,8 +303,8 @@ func FuzzDecoder(f *testing.F) {
 		if fmt.Sprint(whole) != fmt.Sprint(cut) {
 			t.Fatalf("whole %q, cut at %v %q", whole, cuts, cut)
 		}
-		if d.hold != nil && cap(d.hold.b) > 4*(limit+125)+chunkSizes[0] {
-			t.Fatalf("holds %d bytes", cap(d.hold.b))
+		if cap(d.hold) > 2*(limit+125)+smallest {
+			t.Fatalf("holds %d bytes", cap(d.hold))
 		}
 		if want := reference(input, limit); fmt.Sprint(whole) != fmt.Sprint(want) {
 			t.Fatalf("got %q, gobwas/ws %q", whole, want)
@@ -395,7 +401,7 @@ func BenchmarkDecoder(b *testing.B) {
 	b.SetBytes(int64(len(input)))
 	for b.Loop() {
 		copy(arena, input)
-		for ev, rest := d.next(arena, testLimit); ev.kind != eventNone; ev, rest = d.next(rest, testLimit) {
+		for ev, rest := d.next(arena, testLimit, heap{}); ev.kind != eventNone; ev, rest = d.next(rest, testLimit, heap{}) {
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (c *conn) input(p []byte) []byte {
 			return nil
 		}
 		var ev event
-		if ev, p = c.dec.next(p, c.loop.limits.MaxMessage); ev.kind == eventNone {
+		if ev, p = c.dec.next(p, c.loop.limits.MaxMessage, c.loop.shard); ev.kind == eventNone {
 			return nil
 		}
 		if !heard && !c.is(detached) {
@@ -30,7 +30,6 @@ func (c *conn) input(p []byte) []byte {
 			c.link.Alive()
 		}
 		c.handle(&ev)
-		c.loop.retire(c.dec.takeSpent())
 	}
 	return p
 }

@@ -13,12 +13,15 @@ type scheduler interface {
 	Now() time.Duration
 	Set(t *actors.Timer, d time.Duration)
 	Stop(t *actors.Timer)
+	AfterTurn(job actors.Job)
+	lender
 }
 
 // loop is what the conns of one shard share. All of it belongs to the shard's goroutine.
 type loop struct {
 	server *Server
 	shard  scheduler
+	poll   *epoll // nil: the shard waits on something else, and conns run on goroutines
 	limits protocol.Limits
 
 	// What a frame is read into. They live here because their addresses leave the stack.
@@ -28,25 +31,6 @@ type loop struct {
 	unescaped  []byte
 
 	deadlines []*deadline // unused ones
-
-	retired   []*chunk // spent, and perhaps referred to until the turn ends in which they were
-	retiredAt time.Duration
-}
-
-// retire releases a chunk when the turn is over: until then the broker may refer to what lies in it. A turn is known by
-// its time.
-func (l *loop) retire(c *chunk) {
-	if c == nil {
-		return
-	}
-	if now := l.shard.Now(); now != l.retiredAt {
-		for i, old := range l.retired {
-			old.release()
-			l.retired[i] = nil
-		}
-		l.retired, l.retiredAt = l.retired[:0], now
-	}
-	l.retired = append(l.retired, c)
 }
 
 // maxSpareDeadlines bounds the unused deadlines that a loop keeps.
@@ -104,6 +88,7 @@ func (s *Server) loopFor(shard *actors.Shard) *loop {
 	l := s.loops[shard]
 	if l == nil {
 		l = &loop{server: s, shard: shard, limits: s.broker.Limits()}
+		l.poll, _ = shard.Poller().(*epoll)
 		s.loops[shard] = l
 	}
 	return l

@@ -145,9 +145,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := errors.Join(s.http.ShutdownWithContext(ctx), s.awaitConns(ctx))
 	if err != nil {
 		s.closeHTTP(func(*httpConn) bool { return true })
-		s.conns.cut()
+		s.cut()
 	}
 	return err
+}
+
+// cut ends all conns without a word.
+func (s *Server) cut() {
+	s.conns.cut()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.loops {
+		if l.poll != nil {
+			l.shard.Post(cutJob{l.poll, s}) // a shard that has stopped has closed its sockets
+		}
+	}
 }
 
 // awaitConns waits until all conns are gone.

@@ -53,16 +53,12 @@ func newStream(c conn, nc net.Conn, early []byte) *stream {
 	return s
 }
 
-// read is the reading goroutine. It has two buffers in turn, because the broker refers to what was read until the turn
-// ends: the next read is parsed in a later turn, so by the time a buffer comes round again nobody looks at it.
+// read is the reading goroutine.
 func (s *stream) read() {
-	var bufs [2][]byte
-	for i := 0; ; i ^= 1 {
-		if bufs[i] == nil {
-			bufs[i] = make([]byte, streamRead)
-		}
-		n, err := s.nc.Read(bufs[i])
-		s.data, s.err = bufs[i][:n], err
+	buf := make([]byte, streamRead)
+	for {
+		n, err := s.nc.Read(buf)
+		s.data, s.err = buf[:n], err
 		s.post((*inputJob)(s))
 		select {
 		case <-s.next:
@@ -119,8 +115,14 @@ func (s *stream) readOn() {
 		s.hangup(s.err != io.EOF)
 		return
 	}
-	s.next <- struct{}{}
+	s.loop.shard.AfterTurn((*nextJob)(s)) // until then the broker may look into data
 }
+
+// nextJob is a stream whose data has been parsed.
+type nextJob stream
+
+// Run implements [actors.Job].
+func (j *nextJob) Run() { j.next <- struct{}{} }
 
 // write implements socket.
 func (s *stream) write(p []byte) (int, error) {
