@@ -184,3 +184,26 @@ func TestAppend_RefusesWhatCannotBeStored(t *testing.T) {
 	}
 	s.has("bob", 1, 1)
 }
+
+// TestStore_RefusalsThatPassAreUnavailable: nothing has happened, and it works again when the cause has gone.
+func TestStore_RefusalsThatPassAreUnavailable(t *testing.T) {
+	both(t, func(t *testing.T, args ...string) {
+		server := redistest.Start(t, args...)
+		s := start(t, server.URL(), redis.Options{})
+		s.keep(mail("bob", 1, 1)...)
+		server.Do("CONFIG", "SET", "min-replicas-to-write", "1")
+		for _, batch := range [][]persistence.Pending{mail("bob", 2, 2), append(mail("bob", 2, 2), mail("carol", 1, 1)...)} {
+			for _, err := range s.try(batch...) {
+				if s.expect("append", err, persistence.ErrUnavailable); !strings.Contains(err.Error(), "NOREPLICAS") {
+					t.Fatalf("append: %v, want NOREPLICAS", err)
+				}
+			}
+		}
+		s.expect("confirm", s.confirmed("bob", 1), persistence.ErrUnavailable)
+		s.has("bob", 1, 1)
+		server.Do("CONFIG", "SET", "min-replicas-to-write", "0")
+		s.keep(append(mail("bob", 2, 2), mail("carol", 1, 1)...)...)
+		s.confirm("bob", 1)
+		s.has("bob", 2, 2)
+	})
+}
