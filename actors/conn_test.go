@@ -79,17 +79,18 @@ type conn struct {
 	v1     bool
 	closed bool
 
-	mu     sync.Mutex
-	cond   *sync.Cond
-	mute   bool // answers no Ping
-	stuck  bool // takes no bytes
-	room   int  // takes so many bytes at most; negative: any number
-	paused bool
-	ready  bool
-	raw    []byte
-	frames []frame
-	pings  [][]byte
-	gone   bool
+	mu      sync.Mutex
+	cond    *sync.Cond
+	mute    bool // answers no Ping
+	stuck   bool // takes no bytes
+	explode bool // panics when written to
+	room    int  // takes so many bytes at most; negative: any number
+	paused  bool
+	ready   bool
+	raw     []byte
+	frames  []frame
+	pings   [][]byte
+	gone    bool
 }
 
 type job func()
@@ -123,6 +124,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	if c.gone {
 		return 0, fmt.Errorf("closed")
+	}
+	if c.explode {
+		panic("conn exploded")
 	}
 	n := len(p)
 	if c.stuck {
@@ -246,7 +250,6 @@ func (c *conn) next() frame {
 	return f
 }
 
-// take n frames.
 func (c *conn) nextN(n int) []frame {
 	c.t.Helper()
 	out := make([]frame, n)

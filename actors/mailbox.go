@@ -185,10 +185,13 @@ func (m *mailbox) run() {
 
 // guard turns a panic of the actor into the end of this one actor.
 func (m *mailbox) guard() {
-	reason := recover()
-	if reason == nil {
-		return
+	if reason := recover(); reason != nil {
+		m.panicked(reason)
 	}
+}
+
+// panicked ends the actor within the turn.
+func (m *mailbox) panicked(reason any) {
 	m.failed = true
 	m.shard.count(statPanics, 1)
 	m.invoker.EscalateFailure(reason, nil)

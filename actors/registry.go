@@ -65,6 +65,18 @@ func (s *Shard) crashed(m *mailbox, reason any) {
 	m.stop()
 }
 
+// connPanicked ends the user of a conn that panicked while it was written to, as if its actor had.
+func (s *Shard) connPanicked(l *Link, reason any) {
+	u := l.user
+	if u == nil || u.link != l {
+		s.count(statPanics, 1)
+		s.broker.log.Error("conn panicked", "reason", fmt.Sprint(reason))
+		l.dead = true
+		return
+	}
+	u.panicked(reason)
+}
+
 // abandon lets go of everything without looking at it.
 func (u *user) abandon() {
 	u.state = gone

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,12 +43,14 @@ type Shard struct {
 	runnable []*mailbox
 	running  []*mailbox
 	dirty    []*Link
+	flushed  int // of dirty
 	paused   map[*Link]struct{}
 	wheel    wheel
 	pool     pool
 	gather   []byte
 	letters  letterSlab
 	jobs     []Job
+	ran      int // of jobs
 	recycled [][]byte
 	after    []Job
 	parcels  []*parcel // one per shard, nil if empty
@@ -160,7 +163,7 @@ func (s *Shard) turn() {
 	s.sleeping.Store(false)
 	begin := s.Now()
 	s.takeJobs()
-	s.wheel.advance(s.now)
+	s.fireTimers()
 	s.runMailboxes()
 	s.sendParcels()
 	s.sendOps()
@@ -222,18 +225,32 @@ func (s *Shard) takeJobs() {
 		s.mu.Unlock()
 	}
 	n := min(len(s.jobs), maxJobs)
-	for i := range n {
-		s.jobs[i].Run()
-		s.jobs[i] = nil
+	for s.ran = 0; s.ran < n; {
+		s.runSome(n)
 	}
-	if n == len(s.jobs) {
-		s.jobs = s.jobs[:0]
-		if cap(s.jobs) > 4*maxJobs {
-			s.jobs = nil
-		}
+	clear(s.jobs[:n])
+	if n < len(s.jobs) {
+		s.jobs = s.jobs[n:]
 		return
 	}
-	s.jobs = s.jobs[n:]
+	s.jobs = s.jobs[:0]
+	if cap(s.jobs) > 4*maxJobs {
+		s.jobs = nil
+	}
+}
+
+// runSome runs jobs until the n-th, or until one panics: that one is lost, the shard goes on.
+func (s *Shard) runSome(n int) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.count(statPanics, 1)
+			s.broker.log.Error("job of a shard panicked", "reason", fmt.Sprint(reason), "job", fmt.Sprintf("%T", s.jobs[s.ran-1]))
+		}
+	}()
+	for s.ran < n {
+		s.ran++
+		s.jobs[s.ran-1].Run()
+	}
 }
 
 // runMailboxes runs until no mailbox has a letter. It ends: a letter makes others only for the store and for conns.
@@ -250,12 +267,36 @@ func (s *Shard) runMailboxes() {
 	}
 }
 
+// fireTimers fires what is due. A timer that panics is lost, the others fire in the next turn.
+func (s *Shard) fireTimers() {
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.count(statPanics, 1)
+			s.broker.log.Error("timer of a shard panicked", "reason", fmt.Sprint(reason))
+		}
+	}()
+	s.wheel.advance(s.now)
+}
+
 func (s *Shard) writeDirty() {
-	for i, l := range s.dirty {
-		l.flush()
-		s.dirty[i] = nil
+	for s.flushed = 0; s.flushed < len(s.dirty); {
+		s.flushSome()
 	}
+	clear(s.dirty)
 	s.dirty = s.dirty[:0]
+}
+
+// flushSome writes until the end, or until a conn panics: then that one's user is stopped.
+func (s *Shard) flushSome() {
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.connPanicked(s.dirty[s.flushed-1], reason)
+		}
+	}()
+	for s.flushed < len(s.dirty) {
+		s.flushed++
+		s.dirty[s.flushed-1].flush()
+	}
 }
 
 // route brings an envelope to its recipient's mailbox, here or on another shard.

@@ -119,7 +119,8 @@ func (s *Shard) end() int {
 // newSystem makes an actor system of our own. Its logger is ours, from warnings up: the library's own prints dead
 // letters, payloads included, to the standard error.
 func newSystem(log *slog.Logger) *actor.ActorSystem {
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+	// The dead letters' throttle waits for its interval in a goroutine that a shutdown does not end.
+	return actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Millisecond), actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(quietHandler{log.Handler()})
 	}))
 }

@@ -1,0 +1,145 @@
+package actors
+
+import (
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence"
+)
+
+// Draining is the way from the store to delivery. A new conn begins by catching up: arrivals are held in memory while
+// the store is read page by page. Should they become too many they are parked behind what is stored, and the user
+// drains; once a page comes back short, arrivals are held again, and when the appends under way are through and read,
+// what was held follows and the user is live. Waiting for an empty page instead would never end while mail arrives.
+
+// hold accepts an envelope that goes to the outbox as soon as the store's rest has.
+func (d *delivery) hold(a *arrival) {
+	seq, ok := d.port.seq()
+	if !ok {
+		d.port.settle(a.sender, protocol.CodeStoreUnavailable, a)
+		return
+	}
+	at, _ := d.port.clock()
+	h := held{arrival: *a, seq: seq, at: at, remembered: d.remember(a, seq)}
+	h.sender = sender{}
+	buf := append(append(d.pool.get(len(a.payload)+len(a.frame)), a.payload...), a.frame...)
+	h.payload, h.frame, h.id = buf[:len(a.payload)], nil, nil
+	if a.frame != nil {
+		h.frame = buf[len(a.payload):]
+	}
+	if h.remembered != nil {
+		h.id = []byte(h.remembered.id)
+	}
+	d.held = append(d.held, h)
+	d.heldSize += len(a.payload) + frameOverhead
+	d.port.settle(a.sender, protocol.CodeNone, a)
+}
+
+// unhold returns the memory of the held envelopes.
+func (d *delivery) unhold() {
+	for i := range d.held {
+		d.pool.put(d.held[i].payload)
+	}
+	d.held, d.heldSize = nil, 0
+}
+
+// next asks for the following page, if one is wanted and there is room for it.
+func (d *delivery) next() {
+	if d.mode != draining && d.mode != catching || d.reading || d.known && d.parking == 0 && d.storedTo <= d.placed {
+		return
+	}
+	count := maxUnacked - d.out.len()
+	space := d.bounds.OutboxBytes - d.out.bytes()
+	if d.out.len() > 0 && (count < maxUnacked/2 || space < d.bounds.OutboxBytes/2) {
+		return
+	}
+	d.flushOpen() // what was parked must be in the store before it is read
+	d.reading = true
+	d.readTo = d.parkedTo
+	d.port.read(d.placed, max(count, 1), max(space, 1))
+}
+
+// page takes what was read. A failed read is repeated later by retryRead, but a conn that could not be given any mail
+// yet is told to come again.
+func (d *delivery) page(p *persistence.Page) {
+	d.reading = false
+	if d.mode != draining && d.mode != catching {
+		return
+	}
+	if p.Err != nil {
+		if !d.known {
+			d.port.fail(protocol.CloseTryAgain)
+		}
+		return
+	}
+	for i := range p.Pending {
+		d.placeStored(&p.Pending[i])
+	}
+	if !p.More {
+		d.known = true
+		d.placed = max(d.placed, d.readTo) // what is not there by now was refused or has expired
+		if !d.toldDrained {
+			d.toldDrained = true
+			d.port.drained()
+		}
+		d.mode = catching
+	}
+	d.advanceMode()
+}
+
+func (d *delivery) placeStored(p *persistence.Pending) {
+	if p.Seq <= d.placed {
+		return
+	}
+	a := arrival{from: p.From, payload: p.Payload, id: []byte(p.ID)}
+	m := d.recents.get(p.From, a.id)
+	switch {
+	case m != nil && m.digest == digest(p.Payload): // held while this one was in the store unseen
+		m.seq, m.safe = p.Seq, true
+		d.port.ack(m)
+	case m != nil:
+		d.port.conflict(m)
+		m = d.remember(&a, p.Seq)
+		m.safe = true
+	default:
+		if m = d.remember(&a, p.Seq); m != nil {
+			m.safe = true
+		}
+	}
+	at, _ := d.port.clock()
+	d.write(&a, p.Seq, p.Time, p.Seq <= d.written)
+	d.out.place(p.Seq, at, entryStored, m)
+	d.placed = p.Seq
+	d.fence.placed(at, m)
+	d.port.dirty()
+}
+
+// advanceMode goes live if the store holds nothing more and no append is under way; else it asks for what is left.
+func (d *delivery) advanceMode() {
+	if d.mode != draining && d.mode != catching {
+		return
+	}
+	if d.reading || !d.known || d.parking > 0 || d.storedTo > d.placed {
+		d.next()
+		return
+	}
+	d.mode = live
+	for i := range d.held {
+		d.placeHeld(&d.held[i])
+	}
+	d.unhold()
+}
+
+func (d *delivery) placeHeld(h *held) {
+	m := h.remembered
+	if m != nil && (d.recents.get(h.from, h.id) != m || m.seq != h.seq) {
+		return // a repeat of what came from the store meanwhile
+	}
+	if h.seq <= d.confirmed {
+		return // the client says that it has it; it cannot, and loses nobody's mail but its own
+	}
+	_, wall := d.port.clock()
+	d.write(&h.arrival, h.seq, wall, false)
+	d.out.place(h.seq, h.at, entryLive, m)
+	d.placed = h.seq
+	d.fence.placed(h.at, m)
+	d.port.dirty()
+}

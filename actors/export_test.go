@@ -1,0 +1,35 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// System returns the actor system, and PIDOf the PID of a user's actor, nil for none, so that tests can do to them
+// what a host's code might.
+func (b *Broker) System() *actor.ActorSystem { return b.system }
+
+func (b *Broker) PIDOf(id protocol.UserID) *actor.PID {
+	s := b.ShardFor(id)
+	pid := make(chan *actor.PID, 1)
+	s.Post(jobFunc(func() {
+		if u := s.users[id]; u != nil {
+			pid <- u.pid
+			return
+		}
+		pid <- nil
+	}))
+	return <-pid
+}
+
+// Holdings returns what a shard keeps between turns: letters and bytes of unused buffers.
+func (s *Shard) Holdings() (letters, buffers int) {
+	done := make(chan struct{})
+	s.Post(jobFunc(func() {
+		letters, buffers = len(s.letters.chunks)*letterChunk, s.pool.idle
+		close(done)
+	}))
+	<-done
+	return letters, buffers
+}
