@@ -13,7 +13,7 @@ func (s *server) brokerOptions() []actors.Option {
 	c := s.cfg
 	limits := protocol.DefaultLimits()
 	limits.MaxMessage, limits.MailboxMessages, limits.MailboxBytes = int(c.MaxMessage), c.MailboxMessages, c.MailboxBytes
-	return []actors.Option{
+	options := []actors.Option{
 		actors.WithStore(s.store),
 		actors.WithLogger(s.log),
 		actors.WithLimits(limits),
@@ -30,6 +30,10 @@ func (s *server) brokerOptions() []actors.Option {
 		// One core is left to the store, the kernel and the collector: a loop on each was measured to be slower.
 		actors.WithShards(max(1, runtime.GOMAXPROCS(0)-1)),
 	}
+	if runtime.GOOS == "linux" {
+		options = append(options, actors.WithPoller(transport.NewEpoll)) // elsewhere each conn has a goroutine that reads
+	}
+	return options
 }
 
 // transportOptions says to the front end what the configuration says.
