@@ -8,7 +8,7 @@ import (
 func init() {
 	backends = append(backends, backend{
 		name:    "epoll",
-		options: []actors.Option{actors.WithPoller(transport.NewEpoll)},
+		options: transport.BrokerOptions(),
 	}, backend{
 		name:    "epoll, two shards",
 		options: []actors.Option{actors.WithPoller(transport.NewEpoll), actors.WithShards(2)},

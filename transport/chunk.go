@@ -2,13 +2,14 @@ package transport
 
 import "sync"
 
-// chunkSizes are the capacities of pooled chunks. The largest has room for a message of the default limit and for a
-// control frame that comes between its fragments; what is larger is left to the collector.
+// chunkSizes are the capacities of pooled chunks. The largest has room for what a stream takes and, behind it, for the
+// last bytes before a close; what is larger is left to the collector.
 var chunkSizes = [...]int{512, 2 << 10, 8 << 10, 32 << 10, 136 << 10}
 
 var chunkPools [len(chunkSizes)]sync.Pool
 
-// chunk is a pooled buffer. It has one owner at a time, who releases it.
+// chunk is a pooled buffer, for goroutines that are no shard's; a shard lends its own. It has one owner at a time, who
+// releases it.
 type chunk struct {
 	b     []byte
 	class int8 // index into chunkSizes, -1 if not pooled

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence"
 	"github.com/enigma-protocol/enigma/transport"
 )
 
@@ -181,6 +182,10 @@ func TestShutdown_ClosesConnectionsInOrder(t *testing.T) {
 	onAll(t, func(t *testing.T, b backend) {
 		n := b.start(t, transport.Options{})
 		answers, silent := n.connect("alice"), n.connect("bob")
+		for _, c := range []*wsConn{answers, silent} { // they are attached
+			c.sendText(envelope(c.id, c.id, "hello"))
+			c.want(envelope(c.id, c.id, "hello"))
+		}
 		// Without a word.
 		gone := n.connect("carol")
 		gone.drop()
@@ -207,6 +212,45 @@ func TestShutdown_ClosesConnectionsInOrder(t *testing.T) {
 		if took := time.Since(start); took > 4*time.Second {
 			t.Errorf("it took %v", took)
 		}
+		pages := make([]persistence.Page, 1)
+		request := persistence.ReadRequest{User: silent.id, Count: 10, Bytes: 1 << 20, Now: time.Now().UnixMilli()}
+		if err := n.store.Read(t.Context(), []persistence.ReadRequest{request}, pages); err != nil {
+			t.Fatal(err)
+		}
+		if kept := pages[0].Pending; len(kept) == 0 || string(kept[len(kept)-1].Payload) != "last words" {
+			t.Errorf("the store has %v", kept)
+		}
+	})
+}
+
+// A conn is closed while the kernel takes nothing more: the frame that was cut is completed, the error and the close
+// follow, as soon as the client reads.
+func TestCloseOfABlockedConnection(t *testing.T) {
+	onAll(t, func(t *testing.T, b backend) {
+		n := b.start(t, transport.Options{SendBuffer: 64 << 10})
+		alice, bob := n.connect("alice"), n.connect("bob")
+		bob.Conn.(*net.TCPConn).SetReadBuffer(32 << 10)
+		payload := strings.Repeat("x", 100_000)
+		for range 4 {
+			alice.sendText(envelope(alice.id, bob.id, payload))
+		}
+		alice.sendText(envelope(alice.id, alice.id, "done"))
+		alice.want(envelope(alice.id, alice.id, "done"))
+		n.connect("bob")
+		for {
+			f, err := bob.read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.op == 1 && string(f.payload) == envelope(alice.id, bob.id, payload) {
+				continue
+			}
+			if want := string(protocol.AppendError(nil, protocol.CodeReplaced, nil)); f.op != 1 || string(f.payload) != want {
+				t.Fatalf("got %d %.100q, want %s", f.op, f.payload, want)
+			}
+			break
+		}
+		bob.wantClose(4409)
 	})
 }
 

@@ -67,6 +67,9 @@ func NewEpoll(*actors.Shard) (actors.Poller, error) {
 	return &epoll{fd: fd, wake: wake, arena: make([]byte, arenaSize)}, nil
 }
 
+// BrokerOptions are what a broker has to know to carry conns in the best way this system has.
+func BrokerOptions() []actors.Option { return []actors.Option{actors.WithPoller(NewEpoll)} }
+
 // Wait implements [actors.Poller].
 func (p *epoll) Wait(timeout time.Duration) {
 	p.used = 0

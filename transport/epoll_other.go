@@ -17,6 +17,9 @@ func NewEpoll(*actors.Shard) (actors.Poller, error) {
 	return nil, errors.New("transport: no epoll on this system")
 }
 
+// BrokerOptions are what a broker has to know to carry conns in the best way this system has.
+func BrokerOptions() []actors.Option { return nil }
+
 func (s *Server) openEpoll(conn, *actors.Shard, net.Conn, []byte) bool { return false }
 
 // cutJob ends all conns of a server on a shard; there are none.

@@ -258,8 +258,11 @@ func TestRateOfMessages(t *testing.T) {
 	})
 }
 
-func TestDoesNotNeedTCP(t *testing.T) {
-	n := backends[0].startBroker(t)
+func TestTLS(t *testing.T) {
+	onAll(t, func(t *testing.T, b backend) { testTLS(t, b.startBroker(t)) })
+}
+
+func testTLS(t *testing.T, n *node) {
 	cert := httptest.NewTLSServer(nil)
 	cert.Close()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

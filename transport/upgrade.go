@@ -125,9 +125,11 @@ func takeEarly(hijacked net.Conn) ([]byte, error) {
 		return nil, err
 	}
 	var early []byte
-	for buf := make([]byte, maxHead); ; {
-		n, err := hijacked.Read(buf)
-		early = append(early, buf[:n]...)
+	buf := newChunk(maxHead)
+	defer buf.release()
+	for {
+		n, err := hijacked.Read(buf.b[:maxHead])
+		early = append(early, buf.b[:n]...)
 		if err != nil {
 			break
 		}

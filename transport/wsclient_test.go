@@ -37,6 +37,7 @@ func onAll(t *testing.T, test func(t *testing.T, b backend)) {
 // node is a server with a real broker behind it.
 type node struct {
 	t      *testing.T
+	store  *storetest.Memory
 	broker *actors.Broker
 	server *transport.Server
 	addr   string
@@ -59,7 +60,7 @@ func (b backend) startBroker(t *testing.T, more ...actors.Option) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &node{t: t, broker: broker}
+	return &node{t: t, store: store, broker: broker}
 }
 
 // endBroker has the broker shut down before the server does, as a program does it.

@@ -1,0 +1,58 @@
+// Package transport is the front end of a broker: HTTP by fasthttp, the WebSocket upgrade, RFC 6455 on the server's side,
+// and the sockets of the conns.
+//
+// # The flow of a frame
+//
+//  1. fasthttp reads an upgrade request on a goroutine of its own. The handler checks it and has the connection hijacked;
+//     adopt takes the bytes that came early, unwraps the socket and sends it to the shard of its user.
+//  2. On that shard's goroutine the conn attaches to its user's actor. Reading begins with the broker's first Resume.
+//  3. The socket reads into the turn's arena and calls input. The decoder finds whole frames there and unmasks them in
+//     place; what is cut, or in fragments, it copies aside.
+//  4. A message is scanned once, its from is checked, and it is submitted to the [actors.Link], or refused there. The bytes
+//     it points to stay as they are until the turn ends.
+//  5. What the broker has for the client comes back by [actors.Conn.Write], once per turn. When the kernel takes less, the
+//     socket waits for room and tells the Link.
+//
+// # Two ways to carry a conn
+//
+// With [NewEpoll] as the shard's poller, a conn is one struct: no goroutine, and no buffer but in the middle of a frame.
+// Its socket is taken away from Go's own poller. TLS connections, and all where there is no epoll, are streams: a goroutine
+// reads and waits while the shard parses, another one writes while there is something to write. All else about a conn is
+// the same code, and the same tests hold both.
+//
+// # Who owns what
+//
+//	Server.httpConns, counts, logins   their mutexes
+//	an HTTP connection                 fasthttp's goroutine, until it is hijacked
+//	a conn, its decoder and deadline   the goroutine of its user's shard
+//	a loop, what conns of a shard share  that goroutine
+//	an epoll, its arena and its sockets  that goroutine; only Wake is for others
+//	a stream's read buffer             its reading goroutine, and the shard from the job until the turn's end
+//	a stream's output                  its mutex; what is being written, the writing goroutine
+//	a place in the count of a source   the connection, from accept or upgrade to its close
+//
+// # Closes
+//
+// All closes of a conn that is attached go through the broker, so that they stand in order with what is to be sent before:
+// a broken frame, a message too large, the client's own Close lead to [actors.Link.Fail], and that to [actors.Conn.Close].
+// The conn then writes the last bytes, reads on until the client's Close (discarding, unless the broker accepts what
+// comes), closes its writing side, waits for the client's end of stream, and closes the socket: a socket that is closed
+// with unread bytes in it sends a reset, which can overtake the error just written. One second bounds all of it. A
+// client whose stream is broken is not waited for: its Close could not be found.
+//
+// # Limits
+//
+//	request line and headers     18 KiB (16 KiB is promised)             431
+//	request body                 64 KiB                                  413
+//	time for a request           Options.ReadTimeout                     408
+//	HTTP connections             32,768                                  503
+//	logins per source            Options.RateLogins                      429
+//	connections per source       Options.MaxConnsPerIP                   429
+//	messages of a conn           Options.RateMessages                    RATE_LIMITED, then 1008
+//	one message                  protocol.Limits.MaxMessage, told by its header   MESSAGE_TOO_LARGE, 1009
+//	frames of one message        4,096                                   MESSAGE_TOO_LARGE, 1009
+//	time for one message         Options.FrameTimeout                    1002
+//	input of one turn            256 KiB, 64 KiB of one conn
+//	unparsed input of a conn     one read: a paused conn is not read
+//	unsent output of a conn      the kernel's Options.SendBuffer; a stream has 64 KiB beside it
+package transport
