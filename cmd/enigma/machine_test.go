@@ -1,10 +1,37 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
+
+func TestMachine_RaisesTheLimitOfOpenFiles(t *testing.T) {
+	var before, after syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	low := before
+	low.Cur = min(512, low.Max)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	raiseFileLimit(slog.New(slog.NewTextHandler(&log, nil)))
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &after); err != nil {
+		t.Fatal(err)
+	}
+	if after.Cur != after.Max {
+		t.Errorf("the limit is %d of %d", after.Cur, after.Max)
+	}
+	if warned := strings.Contains(log.String(), "few open files"); warned != (after.Max < fewFiles) {
+		t.Errorf("with a limit of %d the log says %q", after.Max, &log)
+	}
+}
 
 func TestMachine_ReadsItsMemory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "meminfo")

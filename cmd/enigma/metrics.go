@@ -40,6 +40,8 @@ var metrics = []metric{
 		func(s *actors.Stats) float64 { return float64(s.Actors) }},
 	{"actor_panics_total", "User actors stopped by a panic.", prometheus.CounterValue,
 		func(s *actors.Stats) float64 { return float64(s.Panics) }},
+	{"actor_unknown_messages_total", "Messages to user actors that none of this program's parts sends.", prometheus.CounterValue,
+		func(s *actors.Stats) float64 { return float64(s.NilMessages + s.UnknownMessages) }},
 	{"buffered_bytes", "Messages held in memory; bounded by --memory.", prometheus.GaugeValue,
 		func(s *actors.Stats) float64 { return float64(s.Buffered) }},
 	{"store_appended_total", "Messages in append calls of the store, repetitions included.", prometheus.CounterValue,
