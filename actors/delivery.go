@@ -223,7 +223,7 @@ func (d *delivery) place(a *arrival) {
 	at, wall := d.port.clock()
 	m := d.remember(a, seq)
 	d.write(a, seq, wall, false)
-	d.out.place(seq, at, entryLive, m)
+	d.out.place(d.pool, seq, at, entryLive, m)
 	d.placed = seq
 	d.fence.placed(at, m)
 	d.port.settle(a.sender, protocol.CodeNone, a)

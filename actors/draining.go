@@ -106,7 +106,7 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	}
 	at, _ := d.port.clock()
 	d.write(&a, p.Seq, p.Time, p.Seq <= d.written)
-	d.out.place(p.Seq, at, entryStored, m)
+	d.out.place(d.pool, p.Seq, at, entryStored, m)
 	d.placed = p.Seq
 	d.fence.placed(at, m)
 	d.port.dirty()
@@ -138,7 +138,7 @@ func (d *delivery) placeHeld(h *held) {
 	}
 	_, wall := d.port.clock()
 	d.write(&h.arrival, h.seq, wall, false)
-	d.out.place(h.seq, h.at, entryLive, m)
+	d.out.place(d.pool, h.seq, h.at, entryLive, m)
 	d.placed = h.seq
 	d.fence.placed(h.at, m)
 	d.port.dirty()

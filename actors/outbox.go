@@ -86,7 +86,10 @@ func (o *outbox) compact() {
 }
 
 // place records the frame just appended to buf as the envelope seq.
-func (o *outbox) place(seq uint64, at uint32, state entryState, m *remembered) {
+func (o *outbox) place(p *pool, seq uint64, at uint32, state entryState, m *remembered) {
+	if o.entries == nil {
+		o.entries = p.getEntries()
+	}
 	if o.first > 64 && o.first >= len(o.entries)/2 {
 		n := copy(o.entries, o.entries[o.first:])
 		clear(o.entries[n:])
@@ -141,6 +144,8 @@ func (o *outbox) shed(p *pool) {
 // release gives all memory back.
 func (o *outbox) release(p *pool) {
 	p.put(o.buf)
+	clear(o.entries)
+	p.putEntries(o.entries)
 	*o = outbox{}
 }
 

@@ -24,7 +24,8 @@ type pool struct {
 	idle   int // bytes in free
 	low    int // least idle since the last trim: what nobody needed
 
-	scratch []byte // for encoding within one call
+	entries [][]entry // emptied, of outboxes that hold nothing now
+	scratch []byte    // for encoding within one call
 }
 
 func classOf(n int) int {
@@ -81,6 +82,30 @@ func (p *pool) grow(b []byte, n int) []byte {
 	return bigger
 }
 
+// Slices of entries are kept for the next outbox, up to so many, each of at most so many entries.
+const (
+	poolEntries    = 1024
+	poolEntriesLen = 256
+)
+
+// getEntries returns an empty slice of entries.
+func (p *pool) getEntries() []entry {
+	if n := len(p.entries); n > 0 {
+		e := p.entries[n-1]
+		p.entries[n-1] = nil
+		p.entries = p.entries[:n-1]
+		return e
+	}
+	return make([]entry, 0, 8)
+}
+
+// putEntries takes back a slice of entries, all confirmed and cleared.
+func (p *pool) putEntries(e []entry) {
+	if cap(e) > 0 && cap(e) <= poolEntriesLen && len(p.entries) < poolEntries {
+		p.entries = append(p.entries, e[:0])
+	}
+}
+
 // trim lets go of what was not used since the last trim, so that a burst leaves nothing behind.
 func (p *pool) trim() {
 	drop := p.low
@@ -97,6 +122,8 @@ func (p *pool) trim() {
 		}
 	}
 	p.low = p.idle
+	p.entries = p.entries[:len(p.entries)/2]
+	clear(p.entries[len(p.entries):cap(p.entries)])
 	if cap(p.scratch) > poolSmallest<<4 {
 		p.scratch = nil
 	}
