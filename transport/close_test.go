@@ -181,11 +181,7 @@ func TestFrameMustBeCompleteInTime(t *testing.T) {
 func TestShutdown_ClosesConnectionsInOrder(t *testing.T) {
 	onAll(t, func(t *testing.T, b backend) {
 		n := b.start(t, transport.Options{})
-		answers, silent := n.connect("alice"), n.connect("bob")
-		for _, c := range []*wsConn{answers, silent} { // they are attached
-			c.sendText(envelope(c.id, c.id, "hello"))
-			c.want(envelope(c.id, c.id, "hello"))
-		}
+		answers, silent := n.connect("alice").attached(), n.connect("bob").attached()
 		// Without a word.
 		gone := n.connect("carol")
 		gone.drop()
@@ -228,7 +224,7 @@ func TestShutdown_ClosesConnectionsInOrder(t *testing.T) {
 func TestCloseOfABlockedConnection(t *testing.T) {
 	onAll(t, func(t *testing.T, b backend) {
 		n := b.start(t, transport.Options{SendBuffer: 64 << 10})
-		alice, bob := n.connect("alice"), n.connect("bob")
+		alice, bob := n.connect("alice"), n.connect("bob").attached()
 		bob.Conn.(*net.TCPConn).SetReadBuffer(32 << 10)
 		payload := strings.Repeat("x", 100_000)
 		for range 4 {

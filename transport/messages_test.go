@@ -86,11 +86,11 @@ func TestUnknownUsersAreTold(t *testing.T) {
 func TestNewerConnectionReplaces(t *testing.T) {
 	onAll(t, func(t *testing.T, b backend) {
 		n := b.start(t, transport.Options{})
-		older, newer := n.connect("alice"), n.connect("alice")
+		older := n.connect("alice").attached()
+		newer := n.connect("alice")
 		older.wantError(protocol.CodeReplaced, nil)
 		older.wantClose(4409)
-		newer.sendText(envelope(newer.id, newer.id, "x"))
-		newer.want(envelope(newer.id, newer.id, "x"))
+		newer.attached()
 	})
 }
 

@@ -120,6 +120,14 @@ func (n *node) upgrade(id protocol.UserID, headers ...string) *wsConn {
 	return &wsConn{rawConn: c, id: id}
 }
 
+// attached waits until the connection is attached, which it need not be when the upgrade is answered.
+func (c *wsConn) attached() *wsConn {
+	c.t.Helper()
+	c.sendText(envelope(c.id, c.id, "attached"))
+	c.want(envelope(c.id, c.id, "attached"))
+	return c
+}
+
 // frame is what a server sends.
 type frame struct {
 	op      byte
