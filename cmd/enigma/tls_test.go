@@ -63,6 +63,7 @@ func TestTLS_CarriesMessages(t *testing.T) {
 	alice, bob := s.Connect(s.Login("alice")), s.Connect(s.Login("bob"))
 	alice.Send(bob.ID, "in private")
 	expectMessage(t, bob, alice.ID, "in private")
+	bob.AwaitConfirm()
 	bob.Leave()
 	alice.Send(bob.ID, "later")
 	bob = s.Connect(bob.ID)
