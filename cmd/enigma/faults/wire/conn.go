@@ -1,0 +1,142 @@
+// Package wire is the WebSocket of the fault tests, written from RFC 6455 alone and independent of what the server is
+// built with. It does nothing by itself: whether a Ping is answered, when, and with what, whether anything is read at
+// all, and how the connection ends, is up to the test.
+package wire
+
+import (
+	"bufio"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// patience bounds each step of a handshake, and each write: the machine may be loaded, but not that much.
+const patience = 20 * time.Second
+
+// Conn is one end of a WebSocket. One goroutine may read, any may write, and any may end it.
+type Conn struct {
+	nc     *net.TCPConn
+	r      *bufio.Reader
+	client bool
+
+	mu  sync.Mutex // held over a write
+	buf []byte
+}
+
+// Dial connects to addr and upgrades at path, offering the protocols. A server that answers anything but what RFC 6455
+// demands is an error.
+func Dial(addr, path string, protocols ...string) (*Conn, error) {
+	nc, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{nc: nc.(*net.TCPConn), r: bufio.NewReaderSize(nc, 32<<10), client: true}
+	if err := c.upgrade(addr, path, protocols); err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// upgrade makes the client's half of the handshake (RFC 6455, section 4.1).
+func (c *Conn) upgrade(host, path string, protocols []string) error {
+	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:])
+	key := base64.StdEncoding.EncodeToString(nonce[:])
+	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", path, host, key)
+	if len(protocols) > 0 {
+		request += "Sec-WebSocket-Protocol: " + strings.Join(protocols, ", ") + "\r\n"
+	}
+	if _, err := c.nc.Write([]byte(request + "\r\n")); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("wire: the upgrade was answered %s", resp.Status)
+	}
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	if got := resp.Header.Get("Sec-WebSocket-Accept"); got != base64.StdEncoding.EncodeToString(sum[:]) {
+		return fmt.Errorf("wire: Sec-WebSocket-Accept is %q", got)
+	}
+	if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != strings.Join(protocols, ", ") {
+		return fmt.Errorf("wire: the server chose protocol %q of %q", got, protocols)
+	}
+	return c.nc.SetDeadline(time.Time{})
+}
+
+// Read returns the next frame.
+func (c *Conn) Read() (Opcode, []byte, error) { return readFrame(c.r, !c.client) }
+
+// Idle says that nothing more has come yet than what was read.
+func (c *Conn) Idle() bool { return c.r.Buffered() == 0 }
+
+// Write sends one frame.
+func (c *Conn) Write(op Opcode, payload []byte) error {
+	return c.WriteAll(Frame{op, payload})
+}
+
+// Frame is one frame for [Conn.WriteAll].
+type Frame struct {
+	Op      Opcode
+	Payload []byte
+}
+
+// WriteAll sends frames in one write.
+func (c *Conn) WriteAll(frames ...Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buf = c.buf[:0]
+	for _, f := range frames {
+		c.buf = appendFrame(c.buf, f.Op, f.Payload, c.client)
+	}
+	if err := c.nc.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	_, err := c.nc.Write(c.buf)
+	return err
+}
+
+// WriteClose sends a Close frame with a status; nothing may be sent after it.
+func (c *Conn) WriteClose(status uint16) error {
+	return c.Write(Close, binary.BigEndian.AppendUint16(nil, status))
+}
+
+// CloseStatus returns the status in the payload of a Close frame, 1005 for none (RFC 6455, section 7.1.5).
+func CloseStatus(payload []byte) int {
+	if len(payload) < 2 {
+		return 1005
+	}
+	return int(binary.BigEndian.Uint16(payload))
+}
+
+// ReadBy sets until when reads wait; the zero time is for ever.
+func (c *Conn) ReadBy(deadline time.Time) { _ = c.nc.SetReadDeadline(deadline) } // fails on a closed one only, as the read will
+
+// ShrinkReceive makes the kernel take in little for a client that does not read.
+func (c *Conn) ShrinkReceive(bytes int) { _ = c.nc.SetReadBuffer(bytes) } // a hint: the kernel has bounds of its own
+
+// End closes the connection without a word, as a process that ends does. What was not read makes it a reset.
+func (c *Conn) End() { _ = c.nc.Close() }
+
+// Reset ends the connection by a TCP reset (SO_LINGER 0): what is on its way in either direction may vanish.
+func (c *Conn) Reset() {
+	_ = c.nc.SetLinger(0)
+	_ = c.nc.Close()
+}
+
+// Local returns the address of this end.
+func (c *Conn) Local() net.Addr { return c.nc.LocalAddr() }
