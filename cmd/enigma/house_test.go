@@ -68,6 +68,7 @@ func TestHouse_InspectionFindsWhatIsWrong(t *testing.T) {
 			".gitignore":           {Data: []byte("*.test\n/bin/\n")},
 			".ci/run":              {},
 			"bin/enigma":           {},
+			"actors.test":          {},
 			"bench/peers/go.mod":   goMod,
 			"bench/peers/p.go":     source("package p\nfunc Undocumented() {}\n"),
 			"actors/a.go":          source("package actors\nimport (_ \"fmt\"; _ \"golang.org/x/sys/unix\"; _ \"" + module + "/persistence\")\n"),
@@ -144,7 +145,7 @@ func skipDir(tree fs.FS, dir string) error {
 		return nil
 	}
 	_, err := fs.Stat(tree, path.Join(dir, "go.mod"))
-	if base := path.Base(dir); err == nil || base == "testdata" || base == ".git" || slices.Contains(ignored(tree), dir) {
+	if base := path.Base(dir); err == nil || base == "testdata" || base == ".git" || ignored(tree, dir) {
 		return fs.SkipDir
 	}
 	return nil
@@ -162,23 +163,23 @@ func readText(tree fs.FS, name string) ([]byte, error) {
 	return nil, nil
 }
 
-// ignored returns the top-level entries that .gitignore names.
-func ignored(tree fs.FS) []string {
+// ignored tells whether .gitignore names an entry of the top level.
+func ignored(tree fs.FS, name string) bool {
 	text, _ := fs.ReadFile(tree, ".gitignore") // without one nothing is ignored
-	var names []string
 	for line := range strings.Lines(string(text)) {
-		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "/"); ok {
-			names = append(names, strings.TrimSuffix(name, "/"))
+		pattern := strings.Trim(strings.TrimSpace(line), "/")
+		if matched, err := path.Match(pattern, name); matched && err == nil {
+			return true
 		}
 	}
-	return names
+	return false
 }
 
 func checkTop(tree fs.FS) (findings []string, err error) {
 	entries, err := fs.ReadDir(tree, ".")
 	for _, entry := range entries {
 		name := entry.Name()
-		if !strings.HasPrefix(name, ".") && !slices.Contains(topLevel, name) && !slices.Contains(ignored(tree), name) {
+		if !strings.HasPrefix(name, ".") && !slices.Contains(topLevel, name) && !ignored(tree, name) {
 			findings = append(findings, name+": does not belong at the top level")
 		}
 	}
