@@ -124,3 +124,17 @@ func TestRead_ContinuesOverWhatHasExpired(t *testing.T) {
 		t.Fatalf("page of what has all expired: %d, more %v, %v", len(p.Pending), p.More, p.Err)
 	}
 }
+
+// TestExpire_LongQueueKeepsTheBoundOfItsFront: what the last of several looks saw is not all there is.
+func TestExpire_LongQueueKeepsTheBoundOfItsFront(t *testing.T) {
+	t.Parallel()
+	s := start(t, redistest.Start(t, unsynced...).URL(), redis.Options{})
+	list := mail("bob", 1, 3000)
+	list[5].Expires, list[2999].Expires = now+10, now+1
+	s.keep(list...)
+	for _, at := range []int64{now + 1, now + 10} {
+		if n, err := s.Expire(context.Background(), at, 100); err != nil || n != 1 {
+			t.Fatalf("expire at %d: %d, %v, want 1", at-now, n, err)
+		}
+	}
+}

@@ -4,7 +4,7 @@
 -- record that has an id.
 --
 -- The answer has one byte per record: k kept or kept before, q over the quota, d duplicate, c conflict. A dry run
--- writes nothing and answers f for what it would have to keep and for all that follows.
+-- writes nothing and answers f for what it would have to keep; with the first f, all that follows has failed, too.
 
 local QUOTA_MET, ACCEPTED = 113, 97 -- the bytes 'q' and 'a'; nothing can be called while a library loads
 
@@ -32,7 +32,7 @@ local function append_or_probe(keys, args, dry)
   if not highest then return CORRUPT_STATE end
   local max_count, max_bytes, about = tonumber(args[1]), tonumber(args[2]), args[3]
   local pending, answer, items, entries = pending_ids(keys[3], args), {}, {}, {}
-  local full, failed, added = string.byte(about) == QUOTA_MET, false, 0
+  local full, added = string.byte(about) == QUOTA_MET, 0
   local digest_at = #args - 1 -- behind the first byte and one byte per record
   for k = 4, #args do
     local item, status, field, digest = args[k], nil, nil, nil
@@ -43,15 +43,13 @@ local function append_or_probe(keys, args, dry)
       digest_at = digest_at + 16
       if pending[field] then status = repeated(pending[field], string.sub(item, 2, 9), digest) end
     end
-    if failed then
-      status = 'f'
-    elseif not status and seq <= highest then
+    if not status and seq <= highest then
       status = 'k'
     elseif not status and string.byte(about, k - 2) ~= ACCEPTED and (full
         or (max_count > 0 and count + 1 > max_count) or (max_bytes > 0 and bytes + size > max_bytes)) then
       full, status = true, 'q'
     elseif not status and dry then
-      failed, status = true, 'f'
+      status = 'f'
     elseif not status then
       status, highest, count, bytes, added = 'k', seq, count + 1, bytes + size, added + size
       if count == 1 or expiry < expires then expires = expiry end
