@@ -1,0 +1,172 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// sender is how messages begin: paced, flooded, or by the messages that come.
+type sender interface{ turn() }
+
+// chatter is the behaviour of users who write to each other all the time.
+type chatter struct {
+	passive
+	w      *worker
+	answer bool // each message is answered with one
+	sender sender
+}
+
+func (m *chatter) message(c *Conn, _ *flow, _ int64) {
+	if m.answer && m.w.now < m.w.window.to {
+		m.w.send(c.User.out, m.w.now)
+	}
+}
+
+func (m *chatter) turn() {
+	if m.sender != nil {
+		m.sender.turn()
+	}
+}
+
+// pairs is the mode in which users in pairs answer each other.
+func (r *run) pairs(ctx context.Context) error {
+	return r.converse(ctx, func(w *worker) {
+		for range w.share(r.cfg.Users, 2) / 2 {
+			a, b := w.newUser(), w.newUser()
+			a.out, b.out = w.newFlow(a, b), w.newFlow(b, a)
+		}
+	}, func(w *worker) error {
+		if r.cfg.Rate > 0 {
+			return w.pace(r.cfg.Rate)
+		}
+		w.mode = &chatter{w: w, answer: true}
+		for i := 0; i < len(w.flows); i += 2 {
+			for range r.cfg.InFlight {
+				w.send(w.flows[i], w.clock())
+			}
+		}
+		return nil
+	})
+}
+
+// oneway is the mode in which some users write to others, who do not answer.
+func (r *run) oneway(ctx context.Context) error {
+	return r.converse(ctx, func(w *worker) {
+		receivers := make([]*User, w.share(r.cfg.receivers(), 1))
+		for i := range receivers {
+			receivers[i] = w.newUser()
+		}
+		for i := range w.share(r.cfg.Users-r.cfg.receivers(), 1) {
+			u := w.newUser()
+			u.out = w.newFlow(u, receivers[i%len(receivers)])
+		}
+	}, func(w *worker) error {
+		if r.cfg.Rate > 0 {
+			return w.pace(r.cfg.Rate)
+		}
+		w.mode = &chatter{w: w, sender: &flood{w, w.flows}}
+		return nil
+	})
+}
+
+// pace begins to send at the worker's share of a rate.
+func (w *worker) pace(rate float64) error {
+	p := &pacer{w: w, flows: w.flows, rate: rate * float64(len(w.flows)) / float64(w.run.flows())}
+	w.mode = &chatter{w: w, sender: p}
+	return p.begin()
+}
+
+func (r *run) flows() (n int) {
+	for _, w := range r.workers {
+		n += len(w.flows)
+	}
+	return n
+}
+
+// converse connects the users that populate makes, lets begin start them, and measures what comes within the window.
+func (r *run) converse(ctx context.Context, populate func(*worker), begin func(*worker) error) error {
+	for _, w := range r.workers {
+		populate(w)
+	}
+	if err := r.connectAll(ctx); err != nil {
+		return err
+	}
+	from := r.now() + int64(r.cfg.Warmup)
+	to := from + int64(r.cfg.Duration)
+	meters := r.metersAt(from, to)
+	err := r.each(func(w *worker) error {
+		w.window = window{from: from, to: to}
+		if err := begin(w); err != nil {
+			return err
+		}
+		return w.settle(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	r.step("messages", <-meters, <-meters, r.total(func(w *worker) uint64 { return w.window.counted }),
+		r.merged(func(w *worker) *Histogram { return &w.latency }))
+	r.settled()
+	return r.each(func(w *worker) error { return w.leaveAll(ctx) })
+}
+
+// settle turns until the window is over and nothing is under way any more.
+func (w *worker) settle(ctx context.Context) error {
+	for w.now < w.window.to {
+		if err := w.turn(min(idleWait, time.Duration(w.window.to-w.now))); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if err := w.net.pace(0); err != nil {
+		return err
+	}
+	acks := w.wantsAcks()
+	err := w.until(ctx, w.run.cfg.Patience, func() uint64 { return w.received + w.rejected + w.acked },
+		func() bool { return w.settled() && (!acks || w.safe()) })
+	w.balance(acks)
+	if errors.Is(err, errPatience) {
+		return nil // the ledger says what is missing
+	}
+	return err
+}
+
+// wantsAcks reports whether senders are told that their messages are safe.
+func (w *worker) wantsAcks() bool {
+	d, ok := w.dialect.(interface{ Acks() bool })
+	return ok && d.Acks()
+}
+
+// connectAll connects the users of all workers.
+func (r *run) connectAll(ctx context.Context) error {
+	begin := r.meter()
+	err := r.each(func(w *worker) error { return w.connect(ctx, w.users, false) })
+	r.step("connect", begin, r.meter(), r.total(func(w *worker) uint64 { return uint64(w.open) }),
+		r.merged(func(w *worker) *Histogram { return &w.connects }))
+	if m := r.result.Memory; m != nil {
+		m.Connected = r.rss()
+	}
+	return err
+}
+
+// settled notes the memory at the end.
+func (r *run) settled() {
+	if m := r.result.Memory; m != nil {
+		m.Settled = r.rss()
+	}
+}
+
+// metersAt reads the meters at moments to come.
+func (r *run) metersAt(moments ...int64) <-chan meter {
+	read := make(chan meter, len(moments))
+	go func() {
+		for _, at := range moments {
+			time.Sleep(time.Duration(at - r.now()))
+			read <- r.meter()
+		}
+	}()
+	return read
+}

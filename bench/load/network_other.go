@@ -1,0 +1,5 @@
+//go:build !linux
+
+package load
+
+func newNetwork() (network, error) { return newPipes(), nil }
