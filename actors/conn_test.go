@@ -310,3 +310,9 @@ func expect(t *testing.T, got frame, want frame) {
 func message(from, to protocol.UserID, payload string) frame {
 	return frame{From: from.String(), To: to.String(), Payload: payload}
 }
+
+func (c *conn) isPaused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paused
+}

@@ -66,6 +66,7 @@ type deliveryPort interface {
 	drained()
 	fail(close protocol.CloseCode) // the conn cannot be served
 	dirty()                        // there are bytes to write
+	busy() bool                    // the conn takes no bytes now; the delivery state is asked to go on when it does
 	parked(n int, accepted bool)   // for the counters
 	leaving() bool                 // the broker shuts down: nothing can be refused any more
 }
@@ -116,7 +117,7 @@ type delivery struct {
 func (d *delivery) attach(profile Profile, nonce uint64) {
 	d.mode, d.profile = catching, profile
 	d.known, d.reading, d.toldDrained, d.placed = false, false, false, d.confirmed
-	d.fence = fence{nonce: nonce}
+	d.fence, d.relieving = fence{nonce: nonce}, false
 	d.next()
 }
 
@@ -129,7 +130,7 @@ func (d *delivery) detach() {
 	d.surrender()
 	for _, e := range d.out.list() {
 		if e.remembered != nil {
-			d.recents.forget(e.remembered)
+			d.recents.keep(e.remembered)
 		}
 	}
 	d.out.release(d.pool)
@@ -267,6 +268,7 @@ func (d *delivery) confirm(seq uint64) {
 			d.recents.settle(m)
 		}
 	})
+	d.recents.settleStored(seq)
 	if stored {
 		d.port.confirmStored(seq)
 	}

@@ -32,6 +32,8 @@ type world struct {
 	epoch   int
 	lastSeq uint64 // the last that came on any v1 conn
 	isDown  bool
+	stuck   bool
+	seqOf   map[string]uint64 // of what came on v1 conns
 	closing bool
 
 	queue   []*worldOp // requests, in order
@@ -49,7 +51,7 @@ type world struct {
 	firstSeen []string
 	has       map[string]bool // confirmed by the client
 	expired   map[string]bool
-	again     map[string]bool // in the store at a crash, so a lost confirm may bring it back
+	again     map[string]bool // may come again after its confirm, for the server crashed
 }
 
 // worldMail is one message of a test.
@@ -119,7 +121,7 @@ func (s *worldStore) append(p persistence.Pending) error {
 
 func newWorld(t *rapid.T) *world {
 	w := &world{
-		t: t, bounds: DefaultDelivery(), sent: map[string]*worldMail{}, seen: map[string]int{}, has: map[string]bool{}, again: map[string]bool{}, expired: map[string]bool{},
+		t: t, bounds: DefaultDelivery(), sent: map[string]*worldMail{}, seen: map[string]int{}, has: map[string]bool{}, again: map[string]bool{}, expired: map[string]bool{}, seqOf: map[string]uint64{},
 		self: protocol.NewUserID([]byte("self")), nextSeq: 1000,
 	}
 	w.bounds.OutboxBytes = rapid.SampledFrom([]int{64, 400, 4000}).Draw(t, "outbox")
@@ -151,6 +153,7 @@ func (w *world) parked(int, bool)       {}
 func (w *world) drained()               {}
 func (w *world) dirty()                 {}
 func (w *world) leaving() bool          { return w.closing }
+func (w *world) busy() bool             { return w.stuck }
 func (w *world) fail(protocol.CloseCode) {
 	if w.conn != nil {
 		w.conn.failed = true
@@ -268,6 +271,9 @@ func (w *world) write(n int) {
 	if w.conn == nil {
 		return
 	}
+	if w.stuck {
+		return
+	}
 	w.d.ride(0)
 	o := &w.d.out
 	take := min(n, w.d.sendLimit()-o.sent)
@@ -318,6 +324,7 @@ func (w *world) received(text []byte) {
 		}
 		w.conn.lastSeq = m.Seq
 		w.lastSeq = m.Seq
+		w.seqOf[m.Payload] = m.Seq
 	}
 	if w.has[m.Payload] && !w.again[m.Payload] {
 		w.t.Fatalf("%s came again after it was confirmed", m.Payload)
@@ -368,6 +375,11 @@ func (w *world) hasAllUpTo(seq uint64) {
 	for _, p := range w.store.mail {
 		if p.Seq <= seq {
 			w.gotIt(string(p.Payload))
+		}
+	}
+	for payload, of := range w.seqOf {
+		if of <= seq {
+			w.gotIt(payload)
 		}
 	}
 }
@@ -474,6 +486,9 @@ func (w *world) crash() {
 			m.crashed = true
 		}
 	}
+	for payload := range w.has {
+		w.again[payload] = true // a repeat after a restart may arrive again
+	}
 	for _, p := range w.store.mail {
 		w.again[string(p.Payload)] = true
 	}
@@ -520,7 +535,7 @@ func (w *world) checkNothingSkipped() {
 
 // settleAll lets everything work again and checks that all accepted mail arrives, in order.
 func (w *world) settleAll() {
-	w.isDown, w.store.down, w.store.full, w.closing = false, false, false, false
+	w.isDown, w.store.down, w.store.full, w.closing, w.stuck = false, false, false, false, false
 	w.drainAll()
 	w.attach(true)
 	for i := 0; w.d.mode != live || w.d.out.len() > 0; i++ {
@@ -594,6 +609,7 @@ func TestDelivery_KeepsItsPromises(t *testing.T) {
 				w.d.relieve()
 				w.d.flushOpen()
 			},
+			"stuck":   func(t *rapid.T) { w.stuck = number("stuck", 3) == 0 },
 			"advance": func(t *rapid.T) { w.d.advanceMode(); w.d.flushOpen() },
 			"store": func(t *rapid.T) {
 				w.store.down = number("down", 3) == 0

@@ -43,7 +43,8 @@ func (d *delivery) unhold() {
 
 // next asks for the following page, if one is wanted and there is room for it.
 func (d *delivery) next() {
-	if d.mode != draining && d.mode != catching || d.reading || d.known && d.parking == 0 && d.storedTo <= d.placed {
+	if d.mode != draining && d.mode != catching || d.reading || d.port.busy() ||
+		d.known && d.parking == 0 && d.storedTo <= d.placed {
 		return
 	}
 	count := maxUnacked - d.out.len()
@@ -82,6 +83,7 @@ func (d *delivery) page(p *persistence.Page) {
 		}
 		d.mode = catching
 	}
+	d.cut()
 	d.advanceMode()
 }
 
@@ -92,7 +94,7 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	a := arrival{from: p.From, payload: p.Payload, id: []byte(p.ID)}
 	m := d.recents.get(p.From, a.id)
 	switch {
-	case m != nil && m.digest == digest(p.Payload): // held while this one was in the store unseen
+	case m != nil && m.digest == digest(p.Payload): // kept, or held while this one was in the store unseen
 		m.seq, m.safe = p.Seq, true
 		d.port.ack(m)
 	case m != nil:
@@ -117,7 +119,7 @@ func (d *delivery) advanceMode() {
 	if d.mode != draining && d.mode != catching {
 		return
 	}
-	if d.reading || !d.known || d.parking > 0 || d.storedTo > d.placed {
+	if d.reading || d.relieving || !d.known || d.parking > 0 || d.storedTo > d.placed {
 		d.next()
 		return
 	}

@@ -143,6 +143,9 @@ func (l *Link) Recv(seq uint64) {
 func (l *Link) Writable() {
 	l.busy = false
 	l.touch()
+	if l.user != nil && !l.dead {
+		l.user.push(l.shard.letter(letter{kind: letterWritable, link: l}))
+	}
 }
 
 // Detach says that the conn is gone. The Link is dead after it: the conn is not called again.

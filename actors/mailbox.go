@@ -8,18 +8,19 @@ import (
 type letterKind uint8
 
 const (
-	letterSubmit  letterKind = iota // arrival: an envelope for this user
-	letterAttach                    // link
-	letterDetach                    // link
-	letterPong                      // link, bytes
-	letterRecv                      // link, seq, ticket
-	letterLeave                     // the broker shuts down
-	letterRelieve                   // give up memory
-	letterTick                      // the user's timer
-	letterStored                    // op: an append's outcome
-	letterPage                      // op: what was read
-	letterKey                       // op: whether the user is known
-	letterForeign                   // msg: from somebody who knows the PID
+	letterSubmit   letterKind = iota // arrival: an envelope for this user
+	letterAttach                     // link
+	letterDetach                     // link
+	letterPong                       // link, bytes
+	letterRecv                       // link, seq, ticket
+	letterWritable                   // link: the conn takes bytes again
+	letterLeave                      // the broker shuts down
+	letterRelieve                    // give up memory
+	letterTick                       // the user's timer
+	letterStored                     // op: an append's outcome
+	letterPage                       // op: what was read
+	letterKey                        // op: whether the user is known
+	letterForeign                    // msg: from somebody who knows the PID
 )
 
 // letter is a message in a user's mailbox. It is the shard's: made by Shard.letter, valid until the turn ends, like

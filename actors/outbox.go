@@ -176,7 +176,7 @@ func appendFence(dst []byte, nonce, seq uint64) []byte {
 }
 
 // cut drops the stored entries at the end of which nothing was sent yet: they are read again when there is room.
-func (o *outbox) cut() {
+func (o *outbox) cut(p *pool) {
 	end := o.boundary()
 	keep := len(o.entries)
 	for keep > o.first && o.entries[keep-1].state == entryStored && int(o.entries[keep-1].end) > end {
@@ -189,4 +189,12 @@ func (o *outbox) cut() {
 	}
 	o.buf = o.buf[:max(end, o.sent)]
 	o.sentTo = min(o.sentTo, keep)
+	if keep == o.first {
+		o.release(p)
+		return
+	}
+	o.compact()
+	rest := o.buf
+	o.buf = append(p.get(len(rest)), rest...)
+	p.put(rest)
 }

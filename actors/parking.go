@@ -165,7 +165,7 @@ func (d *delivery) surrender() {
 		p := persistence.Pending{From: h.from, Seq: h.seq, Time: wall, Expires: d.expiry(wall, h.ttl)}
 		d.add(d.opened(true), p, h.payload, parked{remembered: h.remembered})
 		if h.remembered != nil {
-			d.recents.forget(h.remembered)
+			d.recents.keep(h.remembered)
 		}
 	}
 	d.unhold()
@@ -189,37 +189,47 @@ func (d *delivery) stored(op *appendOp) {
 		d.settleStored(op, i, codeOfStore(err))
 	}
 	d.pool.put(op.buf)
-	if d.relieving {
-		d.cut()
-	}
+	d.cut()
 	d.out.shed(d.pool)
 	d.advanceMode()
 }
 
-// relieve gives up memory: what is in the outbox goes to the store, and leaves memory but for what is on the wire.
+// relieve gives up memory: what is in the outbox and what is held goes to the store, and leaves memory but for what is
+// on the wire.
 func (d *delivery) relieve() {
-	if d.mode != live {
+	if d.inMemory() == 0 {
 		return
 	}
 	d.spill()
+	d.surrender()
 	d.mode, d.relieving = draining, true
+	if d.open == nil { // it is all in the store already
+		d.cut()
+		d.advanceMode()
+	}
 }
 
 // inMemory returns how many bytes relieve could move to the store.
 func (d *delivery) inMemory() int {
-	if d.mode != live {
+	if d.mode != live && d.mode != catching {
 		return 0
 	}
-	return d.out.bytes()
+	return d.out.bytes() + d.heldSize
 }
 
+// cut ends relieve: it lets go of what is stored by now and not sent, to be read again when the conn takes more. It
+// waits for a read that is under way, which would come back without what is cut.
 func (d *delivery) cut() {
+	if !d.relieving || d.reading {
+		return
+	}
 	d.relieving = false
 	if d.out.len() == 0 || d.out.last().state != entryStored {
 		return
 	}
 	d.storedTo = max(d.storedTo, d.placed)
-	d.out.cut()
+	d.parkedTo = max(d.parkedTo, d.storedTo)
+	d.out.cut(d.pool)
 	d.placed = d.confirmed
 	if d.out.len() > 0 {
 		d.placed = d.out.last().seq

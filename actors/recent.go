@@ -26,12 +26,15 @@ type remembered struct {
 	ttl    int64  // seconds, 0 for the maximum
 	link   *Link  // the conn that waits for the ack; nil once it was sent, or for mail from the store
 	safe   bool   // stored or confirmed: a repeat is acknowledged at once
+	listed bool   // in recents.stored
+	done   bool   // confirmed
 }
 
-// recents recognises repeats: of the envelopes held or placed, and of the last maxSettledIDs confirmed. What is in the
-// store and not placed is the store's to recognise. A nil *recents is empty.
+// recents recognises repeats: of the envelopes held or placed, of those that went to the store after that, and of the
+// last maxSettledIDs confirmed. What went to the store at once is the store's to recognise. A nil *recents is empty.
 type recents struct {
 	byID    map[idKey]*remembered
+	stored  []*remembered // in the store, or on the way there, from the outbox; not settled
 	settled []*remembered // a ring
 	oldest  int
 }
@@ -48,7 +51,36 @@ func (r *recents) add(m *remembered) {
 	r.byID[m.idKey] = m
 }
 
-// forget lets go of an envelope that is the store's business now, or nobody's.
+// keep notes that the envelope is in the store, or on its way, until a client confirms it: on its next conn, perhaps
+// before it is placed there.
+func (r *recents) keep(m *remembered) {
+	if !m.listed {
+		m.listed = true
+		r.stored = append(r.stored, m)
+	}
+}
+
+// settleStored settles the envelopes up to seq that were kept.
+func (r *recents) settleStored(seq uint64) {
+	if r == nil || len(r.stored) == 0 {
+		return
+	}
+	rest := r.stored[:0]
+	for _, m := range r.stored {
+		if m.seq > seq {
+			rest = append(rest, m)
+			continue
+		}
+		m.listed = false
+		if !m.done {
+			r.settle(m)
+		}
+	}
+	clear(r.stored[len(rest):])
+	r.stored = rest
+}
+
+// forget lets go of an envelope.
 func (r *recents) forget(m *remembered) {
 	if r.byID[m.idKey] == m {
 		delete(r.byID, m.idKey)
@@ -57,7 +89,7 @@ func (r *recents) forget(m *remembered) {
 
 // settle notes that the envelope was confirmed. The oldest settled one is forgotten for it when there are too many.
 func (r *recents) settle(m *remembered) {
-	m.safe, m.link = true, nil
+	m.safe, m.link, m.done = true, nil, true
 	if r.byID[m.idKey] != m {
 		return
 	}

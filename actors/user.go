@@ -115,6 +115,8 @@ func (u *user) receive(l *letter) {
 		u.loaded(l.op)
 	case letterTick:
 		u.tick()
+	case letterWritable:
+		u.delivery.advanceMode()
 	case letterLeave:
 		u.leave()
 	case letterRelieve:

@@ -124,6 +124,8 @@ func (u *user) dirty() {
 	}
 }
 
+func (u *user) busy() bool { return u.link != nil && u.link.busy }
+
 func (u *user) leaving() bool { return u.shard.leaving }
 
 func (u *user) parked(n int, accepted bool) {
