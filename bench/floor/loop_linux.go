@@ -48,6 +48,8 @@ func serve(address string, greeting io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer file.Close() // and, by being here, keeps the collector from closing it
+	defer ln.Close()
 	l.listener = int(file.Fd())
 	if err := unix.SetNonblock(l.listener, true); err != nil {
 		return fmt.Errorf("listener: %w", err)

@@ -125,6 +125,7 @@ func (c *Conn) upgrade() {
 
 // input takes what has come and returns an error that ends the connection. data is valid during the call.
 func (c *Conn) input(data []byte) error {
+	c.worker.clock()
 	if len(c.in) > 0 {
 		c.in = append(c.in, data...)
 		data = c.in

@@ -114,9 +114,7 @@ func (r *run) prepare(ctx context.Context) error {
 		senders := w.share(r.cfg.Senders, 1)
 		return errors.Join(w.connect(ctx, w.users[senders:], true), w.connect(ctx, w.users[:senders], false))
 	})
-	if m := r.result.Memory; m != nil {
-		m.Connected = r.rss()
-	}
+	r.connected()
 	return err
 }
 

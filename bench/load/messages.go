@@ -94,7 +94,7 @@ func (r *run) converse(ctx context.Context, populate func(*worker), begin func(*
 	}
 	from := r.now() + int64(r.cfg.Warmup)
 	to := from + int64(r.cfg.Duration)
-	meters := r.metersAt(from, to)
+	r.workers[0].moments = []int64{from, to}
 	err := r.each(func(w *worker) error {
 		w.window = window{from: from, to: to}
 		if err := begin(w); err != nil {
@@ -105,7 +105,8 @@ func (r *run) converse(ctx context.Context, populate func(*worker), begin func(*
 	if err != nil {
 		return err
 	}
-	r.step("messages", <-meters, <-meters, r.total(func(w *worker) uint64 { return w.window.counted }),
+	meters := r.workers[0].meters
+	r.step("messages", meters[0], meters[1], meters[1].received-meters[0].received,
 		r.merged(func(w *worker) *Histogram { return &w.latency }))
 	r.settled()
 	return r.each(func(w *worker) error { return w.leaveAll(ctx) })
@@ -113,7 +114,7 @@ func (r *run) converse(ctx context.Context, populate func(*worker), begin func(*
 
 // settle turns until the window is over and nothing is under way any more.
 func (w *worker) settle(ctx context.Context) error {
-	for w.now < w.window.to {
+	for w.now < w.window.to || len(w.moments) > 0 {
 		if err := w.turn(min(idleWait, time.Duration(w.window.to-w.now))); err != nil {
 			return err
 		}
@@ -146,10 +147,15 @@ func (r *run) connectAll(ctx context.Context) error {
 	err := r.each(func(w *worker) error { return w.connect(ctx, w.users, false) })
 	r.step("connect", begin, r.meter(), r.total(func(w *worker) uint64 { return uint64(w.open) }),
 		r.merged(func(w *worker) *Histogram { return &w.connects }))
+	r.connected()
+	return err
+}
+
+// connected notes the memory when all users are there.
+func (r *run) connected() {
 	if m := r.result.Memory; m != nil {
 		m.Connected = r.rss()
 	}
-	return err
 }
 
 // settled notes the memory at the end.
@@ -157,16 +163,4 @@ func (r *run) settled() {
 	if m := r.result.Memory; m != nil {
 		m.Settled = r.rss()
 	}
-}
-
-// metersAt reads the meters at moments to come.
-func (r *run) metersAt(moments ...int64) <-chan meter {
-	read := make(chan meter, len(moments))
-	go func() {
-		for _, at := range moments {
-			time.Sleep(time.Duration(at - r.now()))
-			read <- r.meter()
-		}
-	}()
-	return read
 }

@@ -121,7 +121,12 @@ func (r *Result) Write(w io.Writer) {
 		r.Steps[i].write(w)
 	}
 	if m := r.Memory; m != nil {
-		m.write(w, r.Users)
+		m.write(w)
+		if r.Mode == Idle || r.Mode == Connect {
+			per := func(n int64) int64 { return (n - m.Before) / int64(r.Users) }
+			fmt.Fprintf(w, ", per user %d bytes connected, %d settled", per(m.Connected), per(m.Settled))
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "  sent %d, received %d", r.Sent, r.Received)
 	for _, extra := range []struct {
@@ -153,11 +158,10 @@ func (s *Step) write(w io.Writer) {
 	fmt.Fprintf(w, "  generator CPU %.2f s\n", s.GeneratorCPU)
 }
 
-func (m *Memory) write(w io.Writer, users int) {
-	mib := func(n int64) float64 { return float64(n) / (1 << 20) }
-	per := func(n int64) int64 { return (n - m.Before) / int64(users) }
-	fmt.Fprintf(w, "  memory    %.1f MiB before, %.1f MiB connected (%d bytes per user), %.1f MiB settled (%d bytes per user)\n",
-		mib(m.Before), mib(m.Connected), per(m.Connected), mib(m.Settled), per(m.Settled))
+func (m *Memory) write(w io.Writer) {
+	const mib = 1 << 20
+	fmt.Fprintf(w, "  memory    %.1f MiB before, %.1f MiB connected, %.1f MiB settled",
+		float64(m.Before)/mib, float64(m.Connected)/mib, float64(m.Settled)/mib)
 }
 
 // micros formats microseconds with the unit that suits.

@@ -223,11 +223,15 @@ func (r *run) report(s Sample) {
 // meter is the beginning of a step.
 type meter struct {
 	at           int64
+	received     uint64 // messages, by all workers
 	server, self usage
 }
 
 func (r *run) meter() meter {
 	m := meter{at: r.now()}
+	for _, w := range r.workers {
+		m.received += uint64(w.live.received.Load())
+	}
 	if r.cfg.PID != 0 {
 		m.server, _ = usageOf(r.cfg.PID) // was read before; if it has ended, the connections say so
 	}

@@ -83,11 +83,13 @@ func (r *run) churn(ctx context.Context) error {
 		w.connects = Histogram{}
 		w.window.to = 1 << 62
 	}
+	r.connected()
 	begin := r.meter()
 	err := r.each(func(w *worker) error { return w.visit(ctx) })
-	visits := r.total(func(w *worker) uint64 { return w.window.counted })
-	r.step("visits", begin, r.meter(), visits, r.merged(func(w *worker) *Histogram { return &w.connects }))
-	r.step("messages", begin, r.meter(), visits, r.merged(func(w *worker) *Histogram { return &w.latency }))
+	end := r.meter()
+	r.step("visits", begin, end, r.total(func(w *worker) uint64 { return w.connects.Count() }),
+		r.merged(func(w *worker) *Histogram { return &w.connects }))
+	r.step("messages", begin, end, end.received-begin.received, r.merged(func(w *worker) *Histogram { return &w.latency }))
 	r.settled()
 	return errors.Join(err, r.each(func(w *worker) error { return w.leaveAll(ctx) }))
 }

@@ -55,14 +55,13 @@ type worker struct {
 	hurry   bool // somebody can send at once: do not wait
 	window  window
 	latency Histogram // of what came within the window
+	moments []int64   // when to read the meters; a timer of its own would be late on a machine that is full
+	meters  []meter
 	live    live
 }
 
-// window is the stretch of the run that counts.
-type window struct {
-	from, to int64
-	counted  uint64
-}
+// window is the stretch of the run whose latencies count.
+type window struct{ from, to int64 }
 
 func (w *window) holds(t int64) bool { return t >= w.from && t < w.to }
 
@@ -108,6 +107,10 @@ func (w *worker) turn(limit time.Duration) error {
 	}
 	w.dirty = w.dirty[:0]
 	w.live.publish(w)
+	if len(w.moments) > 0 && w.now >= w.moments[0] {
+		w.moments = w.moments[1:]
+		w.meters = append(w.meters, w.run.meter())
+	}
 	return nil
 }
 
@@ -212,7 +215,6 @@ func (w *worker) Message(c *Conn, m *Message) {
 		return
 	}
 	if w.window.holds(w.now) {
-		w.window.counted++
 		w.latency.Add(time.Duration(w.now - sentAt))
 	}
 	w.mode.message(c, f, sentAt)
