@@ -124,7 +124,7 @@ func (b *Broker) startShards() error {
 func (b *Broker) spawnPersister() error {
 	p := &persister{
 		broker: b, store: b.config.store, queue: newOpQueue(),
-		blocked: make(map[protocol.UserID][]*op), phases: make(map[protocol.UserID]opKind),
+		blocked: make(map[protocol.UserID]*line), phases: make(map[protocol.UserID]opKind),
 	}
 	p.calls.replies = make(map[*Shard][]*op)
 	p.calls.confirmOf = make(map[protocol.UserID]int)

@@ -51,6 +51,7 @@ func (c *calls) run(ctx context.Context, p *persister) {
 		if opKind(kind) > opAppend && len(p.blocked) > 0 {
 			ops = slices.DeleteFunc(ops, p.hold) // an append of this round has failed
 		}
+		c.ops[kind] = ops[:0]
 		if len(ops) == 0 {
 			continue
 		}
@@ -65,7 +66,6 @@ func (c *calls) run(ctx context.Context, p *persister) {
 			c.runRead(ctx, p, ops)
 		}
 		clear(ops)
-		c.ops[kind] = ops[:0]
 	}
 }
 
@@ -110,6 +110,7 @@ func (c *calls) runAppend(ctx context.Context, p *persister, ops []*op) {
 	at := 0
 	for _, o := range ops {
 		again, failed := false, false
+		o.full = true
 		for i := range o.append.pending {
 			err := errs[at]
 			if whole != nil {
@@ -118,7 +119,8 @@ func (c *calls) runAppend(ctx context.Context, p *persister, ops []*op) {
 			at++
 			o.append.errs[i] = err
 			failed = failed || isDown(err)
-			again = again || isUnknown(err) || o.accepted && (isDown(err) || errors.Is(err, persistence.ErrFull) || errors.Is(err, persistence.ErrQuota))
+			again = again || isUnknown(err) || o.accepted && (isDown(err) || isRefused(err))
+			o.full = o.full && !isDown(err)
 		}
 		p.finish(o, again, failed)
 	}

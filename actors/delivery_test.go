@@ -119,6 +119,10 @@ func (s *worldStore) append(p persistence.Pending) error {
 	return nil
 }
 
+func (s *worldStore) confirm(seq uint64) {
+	s.mail = slices.DeleteFunc(s.mail, func(p persistence.Pending) bool { return p.Seq <= seq })
+}
+
 func newWorld(t *rapid.T) *world {
 	w := &world{
 		t: t, bounds: DefaultDelivery(), sent: map[string]*worldMail{}, seen: map[string]int{}, has: map[string]bool{}, again: map[string]bool{}, expired: map[string]bool{}, seqOf: map[string]uint64{},
@@ -409,15 +413,19 @@ func (w *world) serve(fate int) {
 			op.append.errs[i] = err
 			again = again || op.append.accepted && errors.Is(err, persistence.ErrFull)
 		}
-		if again || fate == 1 && !op.done {
+		if again {
+			w.passFull()
+			return
+		}
+		if fate == 1 && !op.done {
 			op.done = true
 			return // it stays the next, and everything waits behind it
 		}
 		w.replies = append(w.replies, func() { w.d.stored(op.append) })
 	case op.read != nil:
-		w.reply(op, w.page(op.read))
+		w.reply(op, w.page(op.read), false)
 	default:
-		w.store.mail = slices.DeleteFunc(w.store.mail, func(p persistence.Pending) bool { return p.Seq <= op.confirm })
+		w.store.confirm(op.confirm)
 	}
 	w.queue = w.queue[1:]
 }
@@ -432,7 +440,7 @@ func (w *world) failOp(op *worldOp) {
 		}
 		w.replies = append(w.replies, func() { w.d.stored(op.append) })
 	case op.read != nil:
-		w.reply(op, persistence.Page{Err: persistence.ErrUnavailable})
+		w.reply(op, persistence.Page{Err: persistence.ErrUnavailable}, false)
 	default:
 		return
 	}
@@ -457,10 +465,24 @@ func (w *world) page(r *persistence.ReadRequest) persistence.Page {
 	return page
 }
 
-func (w *world) reply(op *worldOp, page persistence.Page) {
+// passFull lets reads and confirms pass the append that the full store does not take.
+func (w *world) passFull() {
+	w.queue = slices.DeleteFunc(w.queue, func(op *worldOp) bool {
+		switch {
+		case op.read != nil:
+			w.reply(op, w.page(op.read), true)
+			return true
+		case op.append == nil:
+			w.store.confirm(op.confirm)
+		}
+		return false
+	})
+}
+
+func (w *world) reply(op *worldOp, page persistence.Page, partial bool) {
 	w.replies = append(w.replies, func() {
 		if op.epoch == w.epoch {
-			w.d.page(&page)
+			w.d.page(&page, partial)
 		}
 	})
 }

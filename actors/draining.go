@@ -60,7 +60,9 @@ func (d *delivery) next() {
 
 // page takes what was read. A failed read is repeated later by retryRead, but a conn that could not be given any mail
 // yet is told to come again.
-func (d *delivery) page(p *persistence.Page) {
+//
+// A partial page ends before mail that the full store has not taken yet: it is no end.
+func (d *delivery) page(p *persistence.Page, partial bool) {
 	d.reading = false
 	if d.mode != draining && d.mode != catching {
 		return
@@ -73,6 +75,10 @@ func (d *delivery) page(p *persistence.Page) {
 	}
 	for i := range p.Pending {
 		d.placeStored(&p.Pending[i])
+	}
+	if partial && !p.More {
+		d.cut()
+		return // asked again in a while
 	}
 	if !p.More {
 		d.known = true

@@ -210,3 +210,96 @@ func TestStorePanic_IsAnUnknownOutcome(t *testing.T) {
 	a.send(bob, "x", "m")
 	expect(t, a.next(), frame{Type: "ack", ID: "m", To: bob.String()})
 }
+
+// What comes before the client's close, in the same read, still confirms.
+func TestClose_DoesNotPassTheConfirmBeforeIt(t *testing.T) {
+	b := newBroker(t, newMemory())
+	alice := login(t, b, "alice")
+	a := attach(t, b, alice)
+	for name, profile := range map[string]func(*conn){"bob": mute, "carol": v1} {
+		bob := login(t, b, name)
+		c := attach(t, b, bob, profile)
+		if c.v1 {
+			c.nextN(2)
+		}
+		a.send(bob, "x")
+		f := c.next()
+		c.do(func() {
+			if c.v1 {
+				c.link.Recv(f.Seq)
+			} else {
+				c.link.Pong(c.pings[0])
+			}
+			c.link.Fail(protocol.CodeNone, protocol.CloseNormal)
+		})
+		c.await("the end", func() bool { return c.gone })
+		c = attach(t, b, bob)
+		a.send(bob, "fresh")
+		expect(t, c.next(), message(alice, bob, "fresh"))
+	}
+}
+
+// Reads whose users' appends have just failed are held back, all of a round as well as some.
+func TestUnknownOutcome_HoldsBackWhatFollowsInTheRound(t *testing.T) {
+	store := newFaulty()
+	b := newBroker(t, store, actors.WithStoreActors(1))
+	alice := login(t, b, "alice")
+	a := attach(t, b, alice)
+	ids := []protocol.UserID{login(t, b, "bob"), login(t, b, "carol")}
+	for _, id := range ids {
+		a.send(id, "x")
+	}
+	if err := store.Await(t.Context(), storetest.Append, 1); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		store.Set(storetest.Fault{After: persistence.ErrUnknownOutcome, Times: 2}, storetest.Append)
+		var conns []*conn
+		for _, id := range ids {
+			c := attach(t, b, id, mute)
+			conns = append(conns, c)
+			a.send(id, "y")
+		}
+		for _, c := range conns {
+			c.drop()
+		}
+	}
+	store.Heal()
+	for _, id := range ids {
+		f := frame{close: protocol.CloseTryAgain}
+		for f.close == protocol.CloseTryAgain {
+			f = attach(t, b, id).next()
+		}
+		expect(t, f, message(alice, id, "x"))
+	}
+}
+
+// A full store refuses new mail of a user whose accepted mail it has not taken, but lets it read and delete.
+func TestStoreFull_ReadingAndDeletingGoOn(t *testing.T) {
+	store := newFaulty()
+	b := newBroker(t, store)
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a := attach(t, b, alice)
+	a.send(bob, "stored")
+	if err := store.Await(t.Context(), storetest.Append, 1); err != nil {
+		t.Fatal(err)
+	}
+	c := attach(t, b, bob, mute)
+	expect(t, c.next(), message(alice, bob, "stored"))
+	a.send(bob, "accepted")
+	expect(t, c.next(), message(alice, bob, "accepted"))
+	store.Set(storetest.Fault{Items: persistence.ErrFull}, storetest.Append)
+	c.drop()
+	if err := store.Await(t.Context(), storetest.Append, 3); err != nil {
+		t.Fatal(err)
+	}
+	confirms := store.Calls(storetest.Confirm)
+	c = attach(t, b, bob)
+	expect(t, c.next(), message(alice, bob, "stored"))
+	if err := store.Await(t.Context(), storetest.Confirm, confirms+1); err != nil {
+		t.Fatal(err)
+	}
+	c.silent()
+	store.Heal()
+	expect(t, c.next(), message(alice, bob, "accepted"))
+}

@@ -102,16 +102,42 @@ func (l *Link) Refuse(code protocol.Code, to, id []byte) {
 	l.throttle()
 }
 
-// Fail ends the conn with an error frame, if code is one, and a close.
+// Fail ends the conn with an error frame, if code is one, and a close. What came in before it still counts: the user
+// parts from the conn when that has been seen to.
 func (l *Link) Fail(code protocol.Code, close protocol.CloseCode) {
+	u := l.user
+	l.end(code, close, false)
+	if u != nil && !l.dead {
+		u.push(l.shard.letter(letter{kind: letterDetach, link: l}))
+	}
+}
+
+// expel is Fail from within the actor: the user parts from the conn at once.
+func (l *Link) expel(code protocol.Code, close protocol.CloseCode) {
+	u := l.user
+	l.end(code, close, false)
+	l.user = nil
+	if u != nil {
+		u.unlink(l)
+	}
+}
+
+// end writes the last frames: the rest of the frame that was cut, the answers, an error, the close. With accept, what
+// the remote sends until its own close still counts.
+func (l *Link) end(code protocol.Code, close protocol.CloseCode, accept bool) {
 	if l.dead || l.closing {
 		return
 	}
+	last := l.remainder()
 	if code != protocol.CodeNone {
 		l.shard.refused(code)
-		l.answer(l.errorFrame(code, nil, nil))
+		last = protocol.AppendFrame(last, protocol.OpText, l.errorFrame(code, nil, nil))
 	}
-	l.close(close, false)
+	last = protocol.AppendClose(last, close)
+	l.closing = true
+	l.dropControl()
+	l.window = nil
+	l.conn.Close(close, last, accept)
 }
 
 // Alive notes that a frame came in, of whatever kind.
@@ -277,26 +303,6 @@ func (l *Link) relax() {
 	delete(l.shard.paused, l)
 	l.lastSeen = l.shard.Now() // silence while it was stopped was ours
 	l.conn.Resume()
-}
-
-// close ends the conn: the frame that was cut, the answers, the close frame.
-func (l *Link) close(code protocol.CloseCode, accept bool) {
-	if l.dead || l.closing {
-		return
-	}
-	last := l.remainder()
-	last = protocol.AppendClose(last, code)
-	l.closing = true
-	l.dropControl()
-	l.window = nil
-	u := l.user
-	if !accept {
-		l.user = nil
-	}
-	l.conn.Close(code, last, accept)
-	if u != nil && !accept {
-		u.unlink(l)
-	}
 }
 
 // remainder returns what must still be written before the close frame.

@@ -39,6 +39,8 @@ const (
 type op struct {
 	kind     opKind
 	accepted bool // an append that is repeated until it has succeeded
+	full     bool // an append that certainly has not happened, for the store is full
+	partial  bool // a read behind such an append: what that holds is missing
 	user     protocol.UserID
 	epoch    uint32
 	owner    *user      // whom to answer, or
@@ -56,7 +58,8 @@ type op struct {
 //
 // A request whose outcome is unknown, and one for accepted mail that failed, is repeated until it is known to have
 // happened; meanwhile that user's later appends of new mail and its reads fail at once, and its other requests wait
-// in line behind it. So one user's requests take effect in their order, whatever fails.
+// in line behind it. So one user's requests take effect in their order, whatever fails. If the store is merely full,
+// though, reads and confirms pass: they are what makes room.
 type persister struct {
 	broker *Broker
 	store  Store
@@ -64,13 +67,19 @@ type persister struct {
 	pid    *actor.PID
 
 	// Of the actor.
-	blocked map[protocol.UserID][]*op
+	blocked map[protocol.UserID]*line
 	order   []protocol.UserID // of blocked, in which they are repeated
 	wait    time.Duration     // until the next repetition
 	timer   *time.Timer
 	calls   calls
 	phases  map[protocol.UserID]opKind
 	lost    atomic.Int64 // envelopes in blocked: lost if the broker ended now
+}
+
+// line is the requests of one user that wait, the blocked one first.
+type line struct {
+	ops  []*op
+	full bool // the store is full, and has done nothing of the first
 }
 
 // retryBlocked is the persistence actor's message to itself.
@@ -129,22 +138,36 @@ func (o *op) phase() opKind {
 
 // hold keeps back, or fails, what must not pass a blocked op of the same user.
 func (p *persister) hold(o *op) bool {
-	line, ok := p.blocked[o.user]
+	l, ok := p.blocked[o.user]
 	if !ok || o.kind < opAppend {
 		return false
 	}
 	switch {
 	case o.kind == opAppend && !o.accepted:
-		o.fail(persistence.ErrUnavailable)
+		o.fail(l.reason())
 		p.answer(o)
+	case o.kind == opRead && l.full:
+		o.partial = true
+		return false
 	case o.kind == opRead:
 		o.page = persistence.Page{Err: persistence.ErrUnavailable}
 		p.answer(o)
+	case o.kind == opConfirm && l.full:
+		again := *o // it may reach as far as the mail that is blocked
+		l.ops = append(l.ops, &again)
+		return false
 	default:
-		p.blocked[o.user] = append(line, o)
+		l.ops = append(l.ops, o)
 		p.count(o, 1)
 	}
 	return true
+}
+
+func (l *line) reason() error {
+	if l.full {
+		return persistence.ErrFull
+	}
+	return persistence.ErrUnavailable
 }
 
 func (p *persister) count(o *op, sign int64) {
@@ -161,10 +184,14 @@ func (o *op) fail(err error) {
 
 // block puts an op at the end of its user's line.
 func (p *persister) block(o *op) {
-	if _, ok := p.blocked[o.user]; !ok {
+	l, ok := p.blocked[o.user]
+	if !ok {
+		l = &line{full: true}
+		p.blocked[o.user] = l
 		p.order = append(p.order, o.user)
 	}
-	p.blocked[o.user] = append(p.blocked[o.user], o)
+	l.ops = append(l.ops, o)
+	l.full = l.full && o.full
 	p.count(o, 1)
 }
 
@@ -179,7 +206,7 @@ func (p *persister) retry() {
 	p.timer = nil
 	var ops []*op
 	for _, user := range p.order {
-		for _, o := range p.blocked[user] {
+		for _, o := range p.blocked[user].ops {
 			p.count(o, -1)
 			ops = append(ops, o)
 		}
@@ -222,12 +249,15 @@ func (p *persister) call() {
 	p.calls.deliver()
 }
 
-// isUnknown and isDown sort the store's errors.
+// isUnknown, isRefused and isDown sort the store's errors.
 func isUnknown(err error) bool { return errors.Is(err, persistence.ErrUnknownOutcome) }
 
+func isRefused(err error) bool {
+	return errors.Is(err, persistence.ErrFull) || errors.Is(err, persistence.ErrQuota)
+}
+
 func isDown(err error) bool {
-	return err != nil && !errors.Is(err, persistence.ErrQuota) && !errors.Is(err, persistence.ErrFull) &&
-		!errors.Is(err, persistence.ErrDuplicate) && !errors.Is(err, persistence.ErrConflict)
+	return err != nil && !isRefused(err) && !errors.Is(err, persistence.ErrDuplicate) && !errors.Is(err, persistence.ErrConflict)
 }
 
 // opQueue is the mailbox of a persistence actor: it gives the actor all that has gathered, up to the bounds of a

@@ -187,10 +187,10 @@ func (u *user) settleWaiting(code protocol.Code, key string, locked bool) {
 // refuse closes a conn that cannot be attached.
 func (u *user) refuse(l *Link, code protocol.Code) {
 	if code == protocol.CodeUserNotFound {
-		l.Fail(code, protocol.CloseUserNotFound)
+		l.expel(code, protocol.CloseUserNotFound)
 		return
 	}
-	l.Fail(protocol.CodeNone, protocol.CloseTryAgain)
+	l.expel(protocol.CodeNone, protocol.CloseTryAgain)
 }
 
 // submit takes in an envelope for this user.
@@ -206,15 +206,15 @@ func (u *user) attach(l *Link) {
 		return
 	}
 	if u.shard.leaving {
-		l.Fail(protocol.CodeNone, protocol.CloseTryAgain)
+		l.expel(protocol.CodeNone, protocol.CloseTryAgain)
 		return
 	}
 	if (u.locked || u.link != nil && u.link.proven) && !l.proven {
-		l.Fail(protocol.CodeProofRequired, protocol.CloseProofRequired)
+		l.expel(protocol.CodeProofRequired, protocol.CloseProofRequired)
 		return
 	}
 	if old := u.link; old != nil {
-		old.Fail(protocol.CodeReplaced, protocol.CloseReplaced)
+		old.expel(protocol.CodeReplaced, protocol.CloseReplaced)
 	}
 	u.link, l.user = l, u
 	u.epoch++
@@ -237,7 +237,7 @@ func (u *user) detach(l *Link) {
 	}
 }
 
-// unlink parts from the conn. Also called by Link.close, on the shard.
+// unlink parts from the conn.
 func (u *user) unlink(l *Link) {
 	if u.link != l {
 		return
@@ -290,11 +290,11 @@ func (u *user) page(o *op) {
 		return
 	}
 	u.reading = false
-	if o.page.Err != nil {
+	if o.page.Err != nil || o.partial {
 		u.retryAt = u.shard.now + readRetry
 	}
 	u.shard.count(statDrained, len(o.page.Pending))
-	u.delivery.page(&o.page)
+	u.delivery.page(&o.page, o.partial)
 }
 
 // leave closes the conn in order, for a shutdown: everything is stored, and what the client sends until its own close
@@ -308,7 +308,7 @@ func (u *user) leave() {
 	if l.profile == V1 {
 		l.control(protocol.AppendFrame(nil, protocol.OpText, protocol.AppendGoingAway(nil, u.shard.broker.spread())))
 	}
-	l.close(protocol.CloseGoingAway, true)
+	l.end(protocol.CodeNone, protocol.CloseGoingAway, true)
 }
 
 // quit stops the actor. Nothing is in memory or under way; whoever comes now finds a new one.
@@ -336,7 +336,7 @@ func (u *user) depart() {
 	if loaded {
 		u.delivery.flushOpen()
 		if l := u.link; l != nil {
-			l.Fail(protocol.CodeNone, protocol.CloseInternal) // which spills by unlink
+			l.expel(protocol.CodeNone, protocol.CloseInternal) // which spills by unlink
 		}
 	}
 }

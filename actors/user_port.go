@@ -114,7 +114,7 @@ func (u *user) drained() {
 
 func (u *user) fail(close protocol.CloseCode) {
 	if u.link != nil {
-		u.link.Fail(protocol.CodeNone, close)
+		u.link.expel(protocol.CodeNone, close)
 	}
 }
 

@@ -135,6 +135,6 @@ func (u *user) checkLife(now time.Duration) {
 		l.control(u.delivery.fence.liveness(nil))
 	default:
 		u.shard.count(statTimedOut, 1)
-		l.Fail(protocol.CodeNone, protocol.CloseGoingAway)
+		l.expel(protocol.CodeNone, protocol.CloseGoingAway)
 	}
 }
