@@ -141,20 +141,22 @@ func TestLingerIsBounded(t *testing.T) {
 
 func TestFrameMustBeCompleteInTime(t *testing.T) {
 	onAll(t, func(t *testing.T, b backend) {
-		n := b.start(t, transport.Options{FrameTimeout: 100 * time.Millisecond})
+		n := b.start(t, transport.Options{FrameTimeout: 400 * time.Millisecond})
 		for name, part := range map[string][]byte{
 			"header":   {0x81},
 			"payload":  textFrame("hello")[:8],
 			"fragment": clientFrame(0x01, []byte("x")),
 		} {
 			t.Run(name, func(t *testing.T) {
-				c := n.connect("alice")
+				t.Parallel()
+				c := n.connect(name)
 				c.Write(part)
 				c.wantClose(1002)
 			})
 		}
 		t.Run("drip", func(t *testing.T) {
-			c := n.connect("alice")
+			t.Parallel()
+			c := n.connect("drip")
 			go func() {
 				for _, b := range clientFrame(0x81, make([]byte, 1000)) {
 					if _, err := c.Conn.Write([]byte{b}); err != nil {
@@ -166,8 +168,9 @@ func TestFrameMustBeCompleteInTime(t *testing.T) {
 			c.wantClose(1002)
 		})
 		t.Run("in time", func(t *testing.T) {
-			c := n.connect("alice")
-			for i := range 20 {
+			t.Parallel()
+			c := n.connect("in time")
+			for i := range 30 {
 				frame := textFrame(envelope(c.id, c.id, itoa(i)))
 				c.Write(frame[:10])
 				time.Sleep(15 * time.Millisecond)

@@ -125,7 +125,6 @@ func (c *conn) Close(_ protocol.CloseCode, last []byte, accept bool) {
 		return
 	}
 	c.set(closing)
-	c.unset(busy)
 	if !accept {
 		c.set(muted)
 		c.unset(paused)

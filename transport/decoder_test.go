@@ -235,6 +235,31 @@ func TestDecoder_HoldsOnlyWhatHasCome(t *testing.T) {
 	}
 }
 
+// The broker looks at payloads until the turn ends, in which more may be decoded.
+func TestDecoder_PayloadsStayAsTheyAre(t *testing.T) {
+	input := join(masked(0x01, []byte("frag")), masked(0x8a, []byte("pong")), masked(0x00, []byte("ments")), masked(0x80, []byte("!")), text("next"), text("more"))
+	for cut := 1; cut < len(input); cut++ {
+		var d decoder
+		var events []event
+		for _, p := range [][]byte{bytes.Clone(input[:cut]), bytes.Clone(input[cut:])} {
+			for {
+				var ev event
+				if ev, p = d.next(p, testLimit, heap{}); ev.kind == eventNone {
+					break
+				}
+				events = append(events, ev)
+			}
+		}
+		var got []string
+		for _, ev := range events {
+			got = append(got, string(ev.payload))
+		}
+		if fmt.Sprint(got) != "[pong fragments! next more]" {
+			t.Errorf("cut at %d: %q", cut, got)
+		}
+	}
+}
+
 func TestDecoder_KnowsWhatIsUnderWay(t *testing.T) {
 	var d decoder
 	feed := func(p []byte) {

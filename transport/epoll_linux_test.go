@@ -101,7 +101,9 @@ func TestEpollConn_KeepsWhatAPausedConnHasNotParsed(t *testing.T) {
 	h.wait()
 	h.want("submit 1")
 	h.client.Write(append(h.message("3")[9:], h.message("4")...))
-	h.quiet()
+	for queued(t, h.ec) == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	h.want()
 	h.onSubmit = func() {
 		if strings.Contains(fmt.Sprint(h.log), "submit 3") {
@@ -110,6 +112,8 @@ func TestEpollConn_KeepsWhatAPausedConnHasNotParsed(t *testing.T) {
 		}
 	}
 	h.ec.Resume()
+	h.loop.poll.Wait(0) // there is more in the socket, but the rest comes first
+	h.want()
 	h.run()
 	h.want("submit 2", "timer 30s")
 	h.wait()

@@ -190,7 +190,11 @@ func TestListener_LimitsTheConnectionsOfASource(t *testing.T) {
 	}
 	upgraded.drop()
 	eventually(t, "the place of the upgraded one is free", func() bool { return !refused() })
-	if idle.Close(); refused() {
-		t.Log("the place of the idle one is not free yet")
+	second := n.connect("bob")
+	if !refused() {
+		t.Error("the place was free twice")
 	}
+	idle.Close()
+	eventually(t, "the place of the idle one is free", func() bool { return !refused() })
+	second.drop()
 }
