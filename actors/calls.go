@@ -94,7 +94,7 @@ func (c *calls) runKeys(ctx context.Context, p *persister, kind opKind, ops []*o
 	}
 	for i, o := range ops {
 		o.key, o.err = c.keys[i], errors.Join(whole, errs[i])
-		p.finish(o, false, isDown(o.err))
+		p.finish(o, false, o.err)
 	}
 	clear(c.keys)
 }
@@ -109,7 +109,8 @@ func (c *calls) runAppend(ctx context.Context, p *persister, ops []*op) {
 	p.broker.countAppend(len(c.pending))
 	at := 0
 	for _, o := range ops {
-		again, failed := false, false
+		again := false
+		var failed error
 		o.full = true
 		for i := range o.append.pending {
 			err := errs[at]
@@ -118,7 +119,9 @@ func (c *calls) runAppend(ctx context.Context, p *persister, ops []*op) {
 			}
 			at++
 			o.append.errs[i] = err
-			failed = failed || isDown(err)
+			if isDown(err) {
+				failed = err
+			}
 			again = again || isUnknown(err) || o.accepted && (isDown(err) || isRefused(err))
 			o.full = o.full && !isDown(err)
 		}
@@ -144,7 +147,7 @@ func (c *calls) runConfirm(ctx context.Context, p *persister, ops []*op) {
 	whole := safely(func() error { return p.store.Confirm(ctx, c.confirms, errs) })
 	for _, o := range ops {
 		err := errors.Join(whole, errs[c.confirmOf[o.user]])
-		p.finish(o, err != nil, isDown(err))
+		p.finish(o, err != nil, err)
 	}
 }
 
@@ -170,7 +173,7 @@ func (c *calls) runRead(ctx context.Context, p *persister, ops []*op) {
 		if whole != nil {
 			o.page = persistence.Page{Err: whole}
 		}
-		p.finish(o, false, isDown(o.page.Err))
+		p.finish(o, false, o.page.Err)
 	}
 	clear(c.pages)
 }
@@ -189,6 +192,7 @@ func (a *answers) Run() {
 			l.kind = letterStored
 		case opRead:
 			l.kind = letterPage
+			a.shard.readDone()
 		default:
 			l.kind = letterKey
 		}

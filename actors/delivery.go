@@ -109,6 +109,7 @@ type delivery struct {
 
 	// Of the conn.
 	profile     Profile
+	begun       bool // a page was read
 	toldDrained bool
 	fence       fence
 }
@@ -116,7 +117,7 @@ type delivery struct {
 // attach begins delivery to a new conn. The former one is gone already.
 func (d *delivery) attach(profile Profile, nonce uint64) {
 	d.mode, d.profile = catching, profile
-	d.known, d.reading, d.toldDrained, d.placed = false, false, false, d.confirmed
+	d.known, d.begun, d.reading, d.toldDrained, d.placed = false, false, false, false, d.confirmed
 	d.fence, d.relieving = fence{nonce: nonce}, false
 	d.next()
 }

@@ -41,6 +41,9 @@ func (d *delivery) unhold() {
 	d.held, d.heldSize = nil, 0
 }
 
+// maxPage is how many bytes of payloads a page has at most, beside its first envelope's.
+const maxPage = 64 << 10
+
 // next asks for the following page, if one is wanted and there is room for it.
 func (d *delivery) next() {
 	if d.mode != draining && d.mode != catching || d.reading || d.port.busy() ||
@@ -55,11 +58,11 @@ func (d *delivery) next() {
 	d.flushOpen() // what was parked must be in the store before it is read
 	d.reading = true
 	d.readTo = d.parkedTo
-	d.port.read(d.placed, max(count, 1), max(space, 1))
+	d.port.read(d.placed, max(count, 1), min(max(space, 1), maxPage))
 }
 
-// page takes what was read. A failed read is repeated later by retryRead, but a conn that could not be given any mail
-// yet is told to come again.
+// page takes what was read. A failed read is asked for again in a while, but a conn whose first read failed is told to
+// come again.
 //
 // A partial page ends before mail that the full store has not taken yet: it is no end.
 func (d *delivery) page(p *persistence.Page, partial bool) {
@@ -68,11 +71,12 @@ func (d *delivery) page(p *persistence.Page, partial bool) {
 		return
 	}
 	if p.Err != nil {
-		if !d.known {
+		if !d.begun {
 			d.port.fail(protocol.CloseTryAgain)
 		}
 		return
 	}
+	d.begun = true
 	for i := range p.Pending {
 		d.placeStored(&p.Pending[i])
 	}

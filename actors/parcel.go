@@ -106,6 +106,34 @@ func (s *Shard) request(o *op) {
 	s.ops[i] = append(s.ops[i], o)
 }
 
+// maxReads bounds the pages a shard asks for at a time, so that mail on its way to the store does not wait behind those
+// of a thousand users who have come at once.
+const maxReads = 32
+
+// requestRead asks for a page, in its turn.
+func (s *Shard) requestRead(o *op) {
+	if s.reads >= maxReads {
+		s.waitingReads = append(s.waitingReads, o)
+		return
+	}
+	s.reads++
+	s.request(o)
+}
+
+// readDone follows the answer to a read.
+func (s *Shard) readDone() {
+	s.reads--
+	for s.reads < maxReads && len(s.waitingReads) > 0 {
+		o := s.waitingReads[0]
+		s.waitingReads[0] = nil
+		s.waitingReads = s.waitingReads[1:]
+		if o.epoch == o.owner.epoch { // otherwise its conn is gone
+			s.reads++
+			s.request(o)
+		}
+	}
+}
+
 func (s *Shard) sendOps() {
 	for i, ops := range s.ops {
 		if len(ops) > 0 {

@@ -219,10 +219,11 @@ func (p *persister) retry() {
 	}
 }
 
-// finish decides what becomes of an op after its call: it is answered, or blocked to be called again.
-func (p *persister) finish(o *op, again, failed bool) {
-	if failed {
-		p.broker.storeFailed()
+// finish decides what becomes of an op after its call, which failed with err or did not: it is answered, or blocked to
+// be called again.
+func (p *persister) finish(o *op, again bool, err error) {
+	if isDown(err) {
+		p.broker.storeFailed(err)
 	}
 	if again {
 		p.block(o)
@@ -359,9 +360,12 @@ func (q *opQueue) takeBatch() []*op {
 	n, envelopes, bytes := 0, 0, 0
 	for n < len(q.ops) && envelopes < batchEnvelopes && bytes < batchBytes {
 		envelopes++
-		if a := q.ops[n].append; a != nil {
-			envelopes += len(a.pending) - 1
-			bytes += len(a.buf)
+		switch o := q.ops[n]; o.kind {
+		case opAppend:
+			envelopes += len(o.append.pending) - 1
+			bytes += len(o.append.buf)
+		case opRead:
+			bytes += min(o.read.Bytes, batchBytes/8)
 		}
 		n++
 	}

@@ -36,29 +36,31 @@ type Shard struct {
 	props  *actor.Props
 
 	// Of the shard's goroutine.
-	now      time.Duration
-	ticked   bool // now is of this turn
-	users    map[protocol.UserID]*user
-	spawning *user
-	runnable []*mailbox
-	running  []*mailbox
-	dirty    []*Link
-	flushed  int // of dirty
-	paused   map[*Link]struct{}
-	wheel    wheel
-	pool     pool
-	gather   []byte
-	letters  letterSlab
-	jobs     []Job
-	ran      int // of jobs
-	recycled [][]byte
-	after    []Job
-	parcels  []*parcel // one per shard, nil if empty
-	ops      [][]*op   // one per persistence actor
-	maxSeq   uint64    // above all seqs of actors that have stopped
-	trim     Timer     // lets go of unused buffers
-	relief   Timer     // sees to the memory budget
-	leaving  bool
+	now          time.Duration
+	ticked       bool // now is of this turn
+	users        map[protocol.UserID]*user
+	spawning     *user
+	runnable     []*mailbox
+	running      []*mailbox
+	dirty        []*Link
+	flushed      int // of dirty
+	paused       map[*Link]struct{}
+	wheel        wheel
+	pool         pool
+	gather       []byte
+	letters      letterSlab
+	jobs         []Job
+	ran          int // of jobs
+	recycled     [][]byte
+	after        []Job
+	parcels      []*parcel // one per shard, nil if empty
+	ops          [][]*op   // one per persistence actor
+	reads        int       // under way
+	waitingReads []*op     // in the order in which they were asked for
+	maxSeq       uint64    // above all seqs of actors that have stopped
+	trim         Timer     // lets go of unused buffers
+	relief       Timer     // sees to the memory budget
+	leaving      bool
 
 	stats    [statCount]atomic.Uint64
 	refusals [256]atomic.Uint64 // by protocol.Code

@@ -13,11 +13,11 @@ const (
 )
 
 // storeFailed notes that a store call failed, and begins to ask whether the store is back.
-func (b *Broker) storeFailed() {
+func (b *Broker) storeFailed(err error) {
 	if b.storeDown.Swap(true) || b.closed.Load() {
 		return
 	}
-	b.log.Warn("the store does not answer as it should; mail for users who are away is refused until it does")
+	b.log.Warn("the store does not answer as it should; mail for users who are away is refused until it does", "err", err)
 	if b.probing.CompareAndSwap(false, true) {
 		b.tasks.Go(b.probe)
 	}

@@ -37,7 +37,7 @@ func (u *user) append(a *appendOp) {
 
 func (u *user) read(after uint64, count, bytes int) {
 	u.reading = true
-	u.shard.request(&op{kind: opRead, user: u.id, owner: u, epoch: u.epoch, read: persistence.ReadRequest{
+	u.shard.requestRead(&op{kind: opRead, user: u.id, owner: u, epoch: u.epoch, read: persistence.ReadRequest{
 		User: u.id, After: after, Count: count, Bytes: bytes, Now: u.shard.broker.wall(u.shard.now),
 	}})
 }
