@@ -52,7 +52,7 @@ func splitPort(host string) (name, port string, ok bool) {
 
 func isIPv6(text string) bool {
 	addr, err := netip.ParseAddr(text)
-	return err == nil && addr.Is6()
+	return err == nil && addr.Is6() && (addr.Zone() == "" || isName(addr.Zone()))
 }
 
 // isName reports whether text may be a name or an IPv4 address, which is not to say that it is one.

@@ -93,17 +93,35 @@ func TestProof_IsRefusedForAnotherClaim(t *testing.T) {
 			"epk":       func(c *protocol.Challenge, _ *protocol.Claim) { c.EPK = append(bytes.Clone(c.EPK), 0) },
 			"nonce":     func(c *protocol.Challenge, _ *protocol.Claim) { c.Nonce = make([]byte, 32) },
 			"exp":       func(c *protocol.Challenge, _ *protocol.Claim) { c.Exp-- },
-			"nothing to prove it to": func(_ *protocol.Challenge, claim *protocol.Claim) {
-				claim.Authority = ""
-			},
-			"a key too long to be written": func(_ *protocol.Challenge, claim *protocol.Claim) {
-				claim.PublicKey = append(make([]byte, 1<<16), claim.PublicKey...)
-			},
 		} {
 			c, claim := v.challenge(t), v.claim()
 			change(c, claim)
 			if c.Verify(v.at(), claim, v.proof()) {
 				t.Errorf("%s: accepted with another %s", v.Name, what)
+			}
+		}
+	}
+}
+
+// Claims that no proof is good for, with the proof that would be right.
+func TestProof_IsRefusedForNoClaim(t *testing.T) {
+	for _, v := range vectors(t) {
+		if v.private() == nil {
+			continue
+		}
+		for what, change := range map[string]func(*protocol.Claim){
+			"no authority": func(claim *protocol.Claim) { claim.Authority = "" },
+			"a key whose length cannot be written": func(claim *protocol.Claim) {
+				claim.PublicKey = append(make([]byte, 1<<16), claim.PublicKey...)
+			},
+			"an authority whose length cannot be written": func(claim *protocol.Claim) {
+				claim.Authority = string(make([]byte, 1<<16)) + claim.Authority
+			},
+		} {
+			c, claim := v.challenge(t), v.claim()
+			change(claim)
+			if c.Verify(v.at(), claim, v.referenceProof(protocol.Transcript(c, claim), "enigma-pop-v1 mac")) {
+				t.Errorf("%s: accepted with %s", v.Name, what)
 			}
 		}
 	}
