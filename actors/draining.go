@@ -50,7 +50,11 @@ func (d *delivery) next() {
 		d.known && d.parking == 0 && d.storedTo <= d.placed {
 		return
 	}
-	count := maxUnacked - d.out.len()
+	window := maxUnconfirmed // a plain client that never answers a Ping gets so much of its mail on each conn
+	if d.profile == V1 {
+		window = maxUnacked
+	}
+	count := min(window-d.out.len(), maxUnacked)
 	space := d.bounds.OutboxBytes - d.out.bytes()
 	if d.out.len() > 0 && (count < maxUnacked/2 || space < d.bounds.OutboxBytes/2) {
 		return
