@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -79,9 +78,9 @@ func shortage(err error) bool {
 type httpConn struct {
 	net.Conn
 	server *Server
-	count  *connCount  // what the source's count holds for it; nil if it is exempt or a proxy
-	used   atomic.Bool // something was read
-	left   atomic.Bool // closed, or handed over
+	count  atomic.Pointer[connCount] // its place in the count of its source; nil if exempt, or a proxy that upgrades nothing
+	used   atomic.Bool               // something was read
+	left   atomic.Bool               // it is no more in the server's list
 }
 
 // admit counts a new connection. It refuses and closes those over the limits and returns nil for them.
@@ -89,10 +88,12 @@ func (s *Server) admit(nc net.Conn) *httpConn {
 	c := &httpConn{Conn: nc, server: s}
 	addr := addrOf(nc.RemoteAddr())
 	if !s.trusted(addr) {
-		if c.count = s.counts.acquire(aggregate(addr)); c.count == nil {
+		count := s.counts.acquire(aggregate(addr))
+		if count == nil {
 			refuse(nc, protocol.CodeRateLimited, retryRate)
 			return nil
 		}
+		c.count.Store(count)
 	}
 	s.mu.Lock()
 	full := len(s.httpConns) >= maxHTTPConns || s.stopping.Load()
@@ -101,7 +102,7 @@ func (s *Server) admit(nc net.Conn) *httpConn {
 	}
 	s.mu.Unlock()
 	if full {
-		s.counts.release(c.count)
+		s.counts.release(c.count.Load())
 		refuse(nc, protocol.CodeStoreUnavailable, retryStore)
 		return nil
 	}
@@ -132,36 +133,24 @@ func (c *httpConn) Read(p []byte) (int, error) {
 
 // Close closes the connection and takes it out of the counts.
 func (c *httpConn) Close() error {
-	if c.leave() {
-		c.server.counts.release(c.count)
-	}
+	c.leave()
+	c.server.counts.release(c.count.Swap(nil))
 	return c.Conn.Close()
 }
 
 // takeOver ends the connection's life as an HTTP one. The caller owns the socket now, and the place in the count of the
 // source, if it has one.
 func (c *httpConn) takeOver() (net.Conn, *connCount) {
-	if !c.leave() {
-		return c.Conn, nil
-	}
-	return c.Conn, c.count
+	c.leave()
+	return c.Conn, c.count.Swap(nil)
 }
 
-// leave takes the connection out of the server's list; false if it was no more in it.
-func (c *httpConn) leave() bool {
+// leave takes the connection out of the server's list.
+func (c *httpConn) leave() {
 	if c.left.Swap(true) {
-		return false
+		return
 	}
 	c.server.mu.Lock()
 	delete(c.server.httpConns, c)
 	c.server.mu.Unlock()
-	return true
-}
-
-// countFor is the place in the count of a source that speaks through a proxy; nil without an error if it is not counted.
-func (s *Server) countFor(src source) *connCount {
-	if src.exempt || src.addr == (netip.Addr{}) {
-		return nil
-	}
-	return s.counts.acquire(src.addr)
 }

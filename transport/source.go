@@ -14,19 +14,18 @@ import (
 type source struct {
 	addr   netip.Addr // the first address of a /64 for IPv6; invalid for sockets without addresses
 	exempt bool       // loopback that is no proxy
-	direct bool       // the peer itself, not one it speaks for
 }
 
 // sourceOf finds the source of a request.
 func (s *Server) sourceOf(ctx *fasthttp.RequestCtx) source {
 	peer := addrOf(ctx.RemoteAddr())
 	if !s.trusted(peer) {
-		return source{addr: aggregate(peer), direct: true}
+		return source{addr: aggregate(peer)}
 	}
 	h := &ctx.Request.Header
 	forwarded := h.PeekAll(fasthttp.HeaderXForwardedFor)
 	if len(forwarded) == 0 && h.Peek(fasthttp.HeaderForwarded) == nil && h.Peek("X-Real-Ip") == nil {
-		return source{addr: aggregate(peer), exempt: local(peer), direct: true}
+		return source{addr: aggregate(peer), exempt: local(peer)}
 	}
 	for i := len(forwarded) - 1; i >= 0; i-- {
 		hops := strings.Split(string(forwarded[i]), ",")

@@ -42,7 +42,7 @@ func (s *Server) upgrade(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	hs := handshake{source: s.sourceOf(ctx)}
-	if !hs.source.exempt && !s.countsAlready(ctx) && s.counts.full(hs.source.addr) {
+	if !s.reserve(ctx.Conn(), hs.source) {
 		fail(ctx, protocol.CodeRateLimited)
 		return
 	}
@@ -91,10 +91,20 @@ func acceptKey(key []byte) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// countsAlready reports whether the listener has counted the connection against its source.
-func (s *Server) countsAlready(ctx *fasthttp.RequestCtx) bool {
-	c, ok := ctx.Conn().(*httpConn)
-	return ok && c.count != nil
+// reserve takes a place in the count of the source for a connection that is about to be upgraded. The listener has
+// counted those already that come from their source themselves. If the upgrade fails, the place goes with the connection.
+func (s *Server) reserve(nc net.Conn, src source) bool {
+	if src.exempt {
+		return true
+	}
+	c, ours := nc.(*httpConn)
+	if !ours {
+		return !s.counts.full(src.addr) // adopt counts it
+	}
+	if c.count.Load() == nil {
+		c.count.Store(s.counts.acquire(src.addr))
+	}
+	return c.count.Load() != nil
 }
 
 // adopt takes a hijacked connection over. It runs on a goroutine of its own, and must not keep it: fasthttp holds the
@@ -112,8 +122,11 @@ func (s *Server) adopt(hijacked net.Conn, hs handshake) {
 		return
 	}
 	nc, count := release(hijacked)
-	if count == nil {
-		count = s.countFor(hs.source)
+	if count == nil && !hs.source.exempt {
+		if count = s.counts.acquire(hs.source.addr); count == nil {
+			nc.Close()
+			return
+		}
 	}
 	s.open(nc, count, hs, early)
 }
