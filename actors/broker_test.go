@@ -137,3 +137,20 @@ func TestBroker_V1AcknowledgesAndResumes(t *testing.T) {
 	expect(t, f, frame{Type: "error", Code: "INVALID_MESSAGE", Error: f.Error})
 	c.silent()
 }
+
+// A client that never answers a Ping gets all of its mail, again on each conn.
+func TestBroker_ServesAClientThatNeverConfirms(t *testing.T) {
+	b := newBroker(t, newMemory())
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a := attach(t, b, alice)
+	for i := range 900 {
+		a.send(bob, fmt.Sprint(i))
+	}
+	for range 3 {
+		c := attach(t, b, bob, mute)
+		for i := range 900 {
+			expect(t, c.next(), message(alice, bob, fmt.Sprint(i)))
+		}
+		c.drop()
+	}
+}

@@ -291,6 +291,7 @@ func (d *delivery) sent(n int) {
 		d.confirm(d.confirmed)
 	}
 	d.out.shed(d.pool)
+	d.next()
 }
 
 // sendLimit returns the offset in the outbox up to which bytes may go to the conn.

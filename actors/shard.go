@@ -167,9 +167,9 @@ func (s *Shard) turn() {
 	s.takeJobs()
 	s.fireTimers()
 	s.runMailboxes()
-	s.sendParcels()
-	s.sendOps()
+	s.handOver()
 	s.writeDirty()
+	s.handOver() // what followed from a write
 	if s.broker.budget.over() {
 		s.watchMemory()
 	}
@@ -267,6 +267,12 @@ func (s *Shard) runMailboxes() {
 	if cap(s.running) > 4*maxJobs {
 		s.running = nil
 	}
+}
+
+// handOver sends what the turn has for others.
+func (s *Shard) handOver() {
+	s.sendParcels()
+	s.sendOps()
 }
 
 // fireTimers fires what is due. A timer that panics is lost, the others fire in the next turn.
