@@ -227,7 +227,7 @@ func (d *delivery) place(a *arrival) {
 	d.write(a, seq, wall, false)
 	d.out.place(d.pool, seq, at, entryLive, m)
 	d.placed = seq
-	d.fence.placed(at, m)
+	d.fenced(at, m)
 	d.port.settle(a.sender, protocol.CodeNone, a)
 	d.port.dirty()
 }

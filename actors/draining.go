@@ -124,7 +124,7 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	d.write(&a, p.Seq, p.Time, p.Seq <= d.written)
 	d.out.place(d.pool, p.Seq, at, entryStored, m)
 	d.placed = p.Seq
-	d.fence.placed(at, m)
+	d.fenced(at, m)
 	d.port.dirty()
 }
 
@@ -156,6 +156,6 @@ func (d *delivery) placeHeld(h *held) {
 	d.write(&h.arrival, h.seq, wall, false)
 	d.out.place(d.pool, h.seq, h.at, entryLive, m)
 	d.placed = h.seq
-	d.fence.placed(h.at, m)
+	d.fenced(h.at, m)
 	d.port.dirty()
 }

@@ -28,7 +28,7 @@ func (d *delivery) ride(now time.Duration) {
 	if d.profile != Plain || d.out.len() == 0 || f.seq != 0 || d.mode == away {
 		return
 	}
-	due := f.urgent || d.out.len() > fenceMessages || d.out.bytes() > fenceSize ||
+	due := f.urgent || d.pastBound() ||
 		now >= d.fenceDue() || d.out.unsent() > 0 && now-f.last >= d.bounds.ConfirmInterval
 	if !due {
 		return
@@ -39,12 +39,22 @@ func (d *delivery) ride(now time.Duration) {
 	f.seq, f.last, f.since, f.urgent = seq, now, 0, false
 }
 
-// placed notes that data was put into the outbox.
-func (f *fence) placed(at uint32, m *remembered) {
+// fenced notes that an envelope was put into the outbox at that time. Past the bound its fence follows at once, not
+// only behind all that the turn brings: who is cut before the end of a long page has confirmed its beginning.
+func (d *delivery) fenced(at uint32, m *remembered) {
+	f, now := &d.fence, time.Duration(at)*time.Millisecond
 	if f.since == 0 {
-		f.since = time.Duration(at) * time.Millisecond
+		f.since = now
 	}
 	f.urgent = f.urgent || m != nil && m.link != nil
+	if d.pastBound() {
+		d.ride(now)
+	}
+}
+
+// pastBound says that so much is unconfirmed that a fence does not wait.
+func (d *delivery) pastBound() bool {
+	return d.out.len() > fenceMessages || d.out.bytes() > fenceSize
 }
 
 // fenceDue returns when a fence is to go alone, 0 for never.
