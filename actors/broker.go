@@ -51,6 +51,7 @@ type Error struct {
 	Err  error // what caused it, or nil
 }
 
+// Error implements error.
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return e.Code.Text()
@@ -58,6 +59,7 @@ func (e *Error) Error() string {
 	return e.Code.Text() + ": " + e.Err.Error()
 }
 
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // CodeOf returns the code of an error that a Broker's method returned: CodeNone for nil, CodeStoreUnavailable for one
