@@ -43,6 +43,11 @@ func TestStore_FullRedisRefusesAppendsAndGoesOnWithTheRest(t *testing.T) {
 		if after := s.seqs("bob"); len(after) != len(before)-1 {
 			t.Fatalf("%d pending after a confirm of one of %d", len(after), len(before))
 		}
+		errs := make([]error, 2) // two at once travel in a transaction, which a full Redis refuses
+		both := []persistence.Confirmed{{User: user("bob"), Seq: before[1]}, {User: user("carol"), Seq: 1}}
+		if err := s.Confirm(context.Background(), both, errs); errors.Join(err, errs[0], errs[1]) != nil {
+			t.Fatalf("confirm of two users: %v, %v", err, errs)
+		}
 		if n, err := s.Expire(context.Background(), later, 1<<20); err != nil || n == 0 {
 			t.Fatalf("expire: %d, %v", n, err)
 		}

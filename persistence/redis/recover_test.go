@@ -103,6 +103,16 @@ func TestOpen_NeedsFewPermissions(t *testing.T) {
 
 const minimalPermissions = "+@hash +@list +get +set +persist +unlink +scan +multi +exec +function|load +fcall +ping"
 
+// TestStore_WorksWhereTransactionsAreForbidden: a batch is then a plain pipeline.
+func TestStore_WorksWhereTransactionsAreForbidden(t *testing.T) {
+	t.Parallel()
+	s := start(t, redistest.Start(t, "--rename-command", "MULTI", "").URL(), redis.Options{})
+	s.keep(append(mail("bob", 1, 3), mail("carol", 1, 1)...)...)
+	s.keep(append(mail("bob", 3, 5), mail("carol", 2, 2)...)...)
+	s.has("bob", 1, 5)
+	s.has("carol", 1, 2)
+}
+
 func TestOpen_FailsPlainly(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--requirepass", "right")
