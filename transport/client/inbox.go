@@ -26,18 +26,23 @@ type inbox struct {
 	queue  []*Message // waiting, oldest first; from head on
 	head   int
 	bytes  int
-	marks  []mark // not confirmed to the server, in ascending seq; a prefix that is done is cut off at once
-	upTo   uint64 // all up to here is processed: may be confirmed
+	marks  []mark // what the server has and is not told to delete, in ascending seq; what is done at its front is cut off
+	upTo   uint64 // all that the server has up to here is processed: may be confirmed
+	anew   bool   // nothing has come on the current connection yet
 	recent memory
 
 	drained func() // called once the queue's first drainAfter messages are handed out; nil if there is nothing to call
 	ahead   int
 }
 
+// mark is one delivery by the server. A message that was sent again by its sender has several, under different seqs.
 type mark struct {
-	seq  uint64
-	done bool
+	seq uint64
+	*fate
 }
+
+// fate is what became of a message, shared by all its deliveries.
+type fate struct{ done bool }
 
 // full reports whether a message of n bytes has to be turned away.
 func (in *inbox) full(n int) bool {
@@ -54,8 +59,14 @@ func (in *inbox) low() bool { return len(in.marks) <= maxMarks/2 && in.bytes <= 
 
 func (in *inbox) queued() int { return len(in.queue) - in.head }
 
+// attach begins a new connection.
+func (in *inbox) attach() { in.anew = true }
+
 // accept queues a message, unless it was seen before. It reports whether it was new.
 func (in *inbox) accept(m *Message) bool {
+	if in.anew {
+		in.forgetBefore(m.Seq)
+	}
 	if m.Seq <= in.upTo {
 		return false
 	}
@@ -63,15 +74,29 @@ func (in *inbox) accept(m *Message) bool {
 	if seen {
 		return false
 	}
-	repeat := m.ID != "" && !in.recent.add(m)
-	in.marks = slices.Insert(in.marks, i, mark{seq: m.Seq, done: repeat})
-	if repeat {
-		// The same message under a new seq. It counts as processed; what is before it still has to be.
-		in.advance()
-		return false
+	m.fate = new(fate)
+	if m.ID != "" {
+		if first := in.recent.add(m); first != m.fate {
+			// The same message under a new seq. Whoever has the first one decides over both.
+			in.marks = slices.Insert(in.marks, i, mark{m.Seq, first})
+			in.advance()
+			return false
+		}
 	}
+	in.marks = slices.Insert(in.marks, i, mark{m.Seq, m.fate})
 	in.push(m)
 	return true
+}
+
+// forgetBefore takes note that the server has nothing before seq any more: a new connection begins with the oldest
+// message that it has. It may have lost some in a crash, while their receiver still thinks about them. If they went on
+// counting, a receiver that confirms only once it has more could wait for ever: for what the server holds back until
+// there are confirms.
+func (in *inbox) forgetBefore(seq uint64) {
+	in.anew = false
+	n, _ := in.search(seq)
+	in.marks = slices.Delete(in.marks, 0, n)
+	in.advance()
 }
 
 // push queues a message without looking at it.
@@ -117,16 +142,12 @@ func (in *inbox) checkDrained() {
 }
 
 // confirm marks a message as processed. It reports whether more may be confirmed to the server than before.
-func (in *inbox) confirm(seq uint64) bool {
-	i, ok := in.search(seq)
-	if !ok {
-		return false
-	}
-	in.marks[i].done = true
-	return i == 0 && in.advance()
+func (in *inbox) confirm(m *Message) bool {
+	m.fate.done = true
+	return in.advance()
 }
 
-// advance cuts off the processed prefix.
+// advance cuts off what is processed at the front.
 func (in *inbox) advance() bool {
 	n := 0
 	for n < len(in.marks) && in.marks[n].done {
@@ -149,10 +170,10 @@ func (in *inbox) search(seq uint64) (int, bool) {
 	})
 }
 
-// memory remembers the identities of the last rememberIDs messages.
+// memory remembers the last rememberIDs messages by their identity.
 type memory struct {
 	seed  maphash.Seed
-	known map[identity]struct{}
+	known map[identity]*fate
 	ring  []identity
 	at    int // the oldest, once the ring is full
 }
@@ -164,22 +185,22 @@ type identity struct {
 	payload  uint64
 }
 
-// add remembers a message and reports whether it was unknown.
-func (r *memory) add(m *Message) bool {
+// add remembers a message and returns the fate of the first of its kind, which is its own if it was unknown.
+func (r *memory) add(m *Message) *fate {
 	if r.known == nil {
-		r.seed, r.known = maphash.MakeSeed(), make(map[identity]struct{})
+		r.seed, r.known = maphash.MakeSeed(), make(map[identity]*fate)
 	}
 	k := identity{m.From, m.ID, maphash.String(r.seed, m.Payload)}
-	if _, ok := r.known[k]; ok {
-		return false
+	if f, ok := r.known[k]; ok {
+		return f
 	}
-	r.known[k] = struct{}{}
+	r.known[k] = m.fate
 	if len(r.ring) < rememberIDs {
 		r.ring = append(r.ring, k)
-		return true
+		return m.fate
 	}
 	delete(r.known, r.ring[r.at])
 	r.ring[r.at] = k
 	r.at = (r.at + 1) % rememberIDs
-	return true
+	return m.fate
 }

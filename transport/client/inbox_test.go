@@ -57,8 +57,33 @@ func TestInbox_AgainstAServer(t *testing.T) {
 				deliver(&m)
 			},
 			"reconnect": func(t *rapid.T) {
+				in.attach()
 				for _, m := range pending {
 					deliver(m)
+				}
+			},
+			"crash, and senders try again": func(t *rapid.T) {
+				// What was not stored is lost, in any order; what has an id comes again, unless it has already.
+				in.attach()
+				var kept, again []*Message
+				for _, m := range pending {
+					switch {
+					case rapid.Bool().Draw(t, "stored"):
+						kept = append(kept, m)
+					case m.ID != "":
+						again = append(again, m)
+					}
+				}
+				pending = kept
+				for _, m := range kept {
+					deliver(m)
+				}
+				for _, m := range again {
+					seq++
+					copied := *m
+					copied.Seq = seq
+					pending = append(pending, &copied)
+					deliver(&copied)
 				}
 			},
 			"receive": func(t *rapid.T) {
@@ -73,7 +98,7 @@ func TestInbox_AgainstAServer(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(held)-1).Draw(t, "i")
 				confirmed[held[i].Payload] = true
-				in.confirm(held[i].Seq)
+				in.confirm(held[i])
 				held = append(held[:i], held[i+1:]...)
 			},
 			"recv": func(t *rapid.T) {
@@ -99,28 +124,61 @@ func TestInbox_AgainstAServer(t *testing.T) {
 			},
 		})
 		for m := in.pop(); m != nil; m = in.pop() {
-			in.confirm(m.Seq)
+			in.confirm(m)
 		}
 		for _, m := range held {
-			in.confirm(m.Seq)
+			in.confirm(m)
 		}
-		if in.upTo != seq || len(in.marks) != 0 || in.bytes != 0 {
-			t.Fatalf("after all is confirmed: up to %d of %d, %d marks, %d bytes", in.upTo, seq, len(in.marks), in.bytes)
+		if len(pending) > 0 && in.upTo < pending[len(pending)-1].Seq || len(in.marks) != 0 || in.bytes != 0 {
+			t.Fatalf("after all is confirmed: up to %d, %d marks, %d bytes; the server has %d", in.upTo, len(in.marks), in.bytes, len(pending))
 		}
 	})
 }
 
 func TestInbox_SurfacesAMessageBelowTheHighest(t *testing.T) {
 	var in inbox
-	in.accept(&Message{Seq: 9})
-	if !in.accept(&Message{Seq: 5}) {
+	nine, five := &Message{Seq: 9}, &Message{Seq: 5}
+	in.accept(nine)
+	if !in.accept(five) {
 		t.Fatal("a message never seen was taken for a repeat")
 	}
-	if in.confirm(9); in.upTo != 0 {
+	if in.confirm(nine); in.upTo != 0 {
 		t.Fatalf("up to %d while 5 is not confirmed", in.upTo)
 	}
-	if in.confirm(5); in.upTo != 9 {
+	if in.confirm(five); in.upTo != 9 {
 		t.Fatalf("up to %d, want 9", in.upTo)
+	}
+}
+
+// A receiver may hold some messages until it has more. What a crash made the server deliver again, under new seqs, must
+// not fill the server's window behind them.
+func TestInbox_RepeatsAreNotHeldUpByOldOnes(t *testing.T) {
+	var in inbox
+	held := make([]*Message, 300)
+	for i := range held {
+		held[i] = &Message{Seq: uint64(i + 1), ID: fmt.Sprint(i)}
+		in.accept(held[i])
+	}
+	for i := range 299 {
+		if i != 0 {
+			in.confirm(held[i]) // all but the first and the last
+		}
+	}
+	if in.upTo != 0 {
+		t.Fatalf("up to %d", in.upTo)
+	}
+	in.attach()
+	for i := 1; i < 300; i++ {
+		in.accept(&Message{Seq: uint64(1000 + i), ID: fmt.Sprint(i)})
+	}
+	if in.upTo != 1298 || len(in.marks) != 1 {
+		t.Errorf("up to %d with %d marks, want 1298: the first is not on the server any more", in.upTo, len(in.marks))
+	}
+	if in.confirm(held[0]); in.upTo != 1298 {
+		t.Errorf("up to %d", in.upTo)
+	}
+	if in.confirm(held[299]); in.upTo != 1299 {
+		t.Errorf("up to %d: the last one's repeat goes with it", in.upTo)
 	}
 }
 
@@ -142,8 +200,7 @@ func TestInbox_MemoryIsBounded(t *testing.T) {
 	const many = 3*rememberIDs + 7
 	for i := range many {
 		in.accept(&Message{Seq: uint64(i + 1), From: "a", ID: fmt.Sprint(i)})
-		in.pop()
-		in.confirm(uint64(i + 1))
+		in.confirm(in.pop())
 	}
 	if n := len(in.recent.known); n != rememberIDs || len(in.recent.ring) != n {
 		t.Fatalf("remembers %d and %d", n, len(in.recent.ring))

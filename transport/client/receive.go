@@ -16,7 +16,8 @@ type Message struct {
 	Time        time.Time // when the server took it in; zero on the plain profile
 	Redelivered bool      // a hint that it may have been delivered before, to an earlier process say
 
-	c *Client
+	c    *Client
+	fate *fate // guarded by Client.mu; nil on the plain profile
 }
 
 // Confirm is [Client.Confirm] of this message.
@@ -72,15 +73,17 @@ func (c *Client) next() *Message {
 // confirmed in any order; the server learns of a message once all before it are confirmed too. Confirming twice, or a
 // message of the plain profile, does nothing.
 //
+// Confirm in good time: a server sends 256 messages ahead of the confirms and then waits.
+//
 // Confirms are sent soon, several at a time. If the Client ends before, or the connection breaks and never comes back,
 // the server delivers the messages again to the user's next Client.
 func (c *Client) Confirm(m *Message) {
-	if m.c != c || m.Seq == 0 {
+	if m.c != c || m.fate == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.in.confirm(m.Seq) {
+	if !c.in.confirm(m) {
 		return
 	}
 	if c.cur != nil {

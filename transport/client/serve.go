@@ -38,6 +38,7 @@ func (c *Client) adopt(cn *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cur, c.v1, c.proven, c.limits = cn, cn.v1, cn.proven, cn.limits
+	c.in.attach()
 	if c.closed {
 		cn.endBy(closeTimeout)
 	}
