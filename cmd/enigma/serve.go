@@ -75,6 +75,9 @@ func serve(sys *system, args []string) error {
 	if err := greet(sys.out, s.scheme(), s.front, s.side); err != nil {
 		log.Warn("stdout takes nothing", "error", err) // who started it without one knows the address
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go freeWhenQuiet(ctx)
 	log.Info("started", "version", buildVersion(), "store", cfg.Store.String(), "memory", settings.FormatSize(cfg.Memory))
 	return s.run(signals)
 }

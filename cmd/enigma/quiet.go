@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// When memory is given back to the system: after so long with next to no allocations, if there were many before.
+const (
+	quietAfter = 10 * time.Second
+	quietBytes = 1 << 20
+	busyBytes  = 16 << 20
+)
+
+// freeWhenQuiet gives memory back to the system when the server has come to rest, until ctx ends. The runtime would
+// keep what the last burst needed: it returns memory only in step with its collections, and a server full of idle
+// connections allocates nothing that would bring one about.
+func freeWhenQuiet(ctx context.Context) {
+	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	tick := time.NewTicker(quietAfter)
+	defer tick.Stop()
+	var last, freed uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		metrics.Read(allocated)
+		now := allocated[0].Value.Uint64()
+		if now-last < quietBytes && now-freed > busyBytes {
+			debug.FreeOSMemory()
+			freed = now
+		}
+		last = now
+	}
+}
