@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"runtime/debug"
-	"runtime/metrics"
+	runtimemetrics "runtime/metrics"
 	"time"
 )
 
@@ -18,7 +18,7 @@ const (
 // keep what the last burst needed: it returns memory only in step with its collections, and a server full of idle
 // connections allocates nothing that would bring one about.
 func freeWhenQuiet(ctx context.Context) {
-	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	allocated := []runtimemetrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	tick := time.NewTicker(quietAfter)
 	defer tick.Stop()
 	var last, freed uint64
@@ -28,7 +28,7 @@ func freeWhenQuiet(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		metrics.Read(allocated)
+		runtimemetrics.Read(allocated)
 		now := allocated[0].Value.Uint64()
 		if now-last < quietBytes && now-freed > busyBytes {
 			debug.FreeOSMemory()
