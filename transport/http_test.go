@@ -419,6 +419,18 @@ func TestShutdown_EndsSilentConnections(t *testing.T) {
 	}
 }
 
+func TestShutdown_IsNoErrorWhenNothingIsLeft(t *testing.T) {
+	s, addr := serve(t, newAccounts(), transport.Options{})
+	idle := dial(t, addr)
+	idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	idle.response("GET")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // an earlier step took all the time there was
+	if err := s.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNew_RefusesBadOptions(t *testing.T) {
 	for _, opts := range []transport.Options{
 		{Prefix: "x"}, {Prefix: "/x/"}, {Origins: []string{"example.com"}}, {Origins: []string{"https://example.com/"}},

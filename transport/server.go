@@ -51,6 +51,8 @@ const (
 	brokerTimeout = 5 * time.Second
 	// shutdownTick is how often Shutdown looks whether the broker has ended.
 	shutdownTick = 20 * time.Millisecond
+	// shutdownGrace is how long the HTTP server has to notice that its connections were cut.
+	shutdownGrace = 500 * time.Millisecond
 )
 
 // Server is the front end of a broker: HTTP requests, and WebSocket connections that it upgrades and hands to the shard
@@ -142,12 +144,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.stopping.Store(true)
 	s.closeHTTP(func(c *httpConn) bool { return !c.used.Load() })
-	err := errors.Join(s.http.ShutdownWithContext(ctx), s.awaitConns(ctx))
+	err := errors.Join(s.stopHTTP(ctx), s.awaitConns(ctx))
 	if err != nil {
-		s.closeHTTP(func(*httpConn) bool { return true })
 		s.cut()
 	}
 	return err
+}
+
+// stopHTTP stops the HTTP server. fasthttp looks only now and then whether it is done; so that this is not an error when
+// ctx has ended already, which an earlier step of the program's end may have used up, it gets a moment more then.
+func (s *Server) stopHTTP(ctx context.Context) error {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		s.closeHTTP(func(*httpConn) bool { return true })
+		time.AfterFunc(shutdownGrace, cancel)
+	})
+	defer stop()
+	return s.http.ShutdownWithContext(late)
 }
 
 // cut ends all conns without a word.
@@ -170,6 +184,11 @@ func (s *Server) awaitConns(ctx context.Context) error {
 	for {
 		if s.orphaned() {
 			s.conns.cut()
+		}
+		select {
+		case <-idle:
+			return nil
+		default:
 		}
 		select {
 		case <-idle:
