@@ -152,7 +152,9 @@ func (w *worker) drain(ctx context.Context) error {
 	w.mode, w.dialect = m, NewEnigma(w.run.cfg.Profile)
 	w.queue, w.loginOnly = w.recipients(len(w.flows)), false
 	err := w.until(ctx, w.run.cfg.Patience, func() uint64 { return w.received + uint64(m.told) },
-		func() bool { return w.settled() && (m.told == len(w.flows) || w.run.cfg.Profile != V1) })
+		func() bool {
+			return w.settled() && w.underway == 0 && len(w.queue) == 0 && (m.told == len(w.flows) || w.run.cfg.Profile != V1)
+		})
 	if errors.Is(err, errPatience) {
 		if missing := len(w.flows) - m.told; w.run.cfg.Profile == V1 && missing > 0 {
 			w.faults.add("not drained", uint64(missing), "%d of %d mailboxes", missing, len(w.flows))
