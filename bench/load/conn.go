@@ -1,6 +1,9 @@
 package load
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // stage is how far a connection has come.
 type stage uint8
@@ -172,7 +175,7 @@ func (c *Conn) take(data []byte) (int, error) {
 
 func (c *Conn) loggedIn(a *answer) error {
 	if a.status != 200 {
-		return fmt.Errorf("login: status %d: %s", a.status, a.body)
+		return fmt.Errorf("login: status %d: %.200s", a.status, bytes.TrimSpace(a.body))
 	}
 	if err := c.dialect.LoggedIn(c.User, a.body); err != nil {
 		return fmt.Errorf("login: %w", err)

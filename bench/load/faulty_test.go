@@ -66,19 +66,23 @@ func (r *relay) start(t *testing.T) string {
 func (r *relay) serve(nc net.Conn, in *bufio.Reader) {
 	defer nc.Close()
 	for {
-		frame, err := ws.ReadFrame(in)
+		header, err := ws.ReadHeader(in)
 		if err != nil {
 			return
 		}
-		frame = ws.UnmaskFrameInPlace(frame)
+		payload := make([]byte, header.Length)
+		if _, err := io.ReadFull(in, payload); err != nil {
+			return
+		}
+		ws.Cipher(payload, header.Mask, 0)
 		r.mu.Lock()
-		switch frame.Header.OpCode {
+		switch header.OpCode {
 		case ws.OpPing:
-			ws.WriteFrame(nc, ws.NewPongFrame(frame.Payload))
+			ws.WriteFrame(nc, ws.NewPongFrame(payload))
 		case ws.OpClose:
-			ws.WriteFrame(nc, ws.NewCloseFrame(frame.Payload))
+			ws.WriteFrame(nc, ws.NewCloseFrame(payload))
 		case ws.OpText:
-			r.message(frame.Payload)
+			r.message(payload)
 		}
 		r.mu.Unlock()
 	}

@@ -72,7 +72,7 @@ func (a *answer) field(name string) []byte {
 
 func (a *answer) checkUpgrade() error {
 	if a.status != 101 {
-		return fmt.Errorf("status %d: %.200s", a.status, a.body)
+		return fmt.Errorf("status %d: %.200s", a.status, bytes.TrimSpace(a.body))
 	}
 	if accept := a.field("sec-websocket-accept"); string(accept) != upgradeAccept {
 		return fmt.Errorf("Sec-WebSocket-Accept is %q, want %q", accept, upgradeAccept)

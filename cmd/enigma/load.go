@@ -167,7 +167,6 @@ func runLoad(sys *system, args []string) error {
 		progress.clear()
 		if result != nil {
 			results = append(results, result)
-			errs = append(errs, result.Err())
 			if !c.json {
 				result.Write(sys.out)
 			}
@@ -176,6 +175,7 @@ func runLoad(sys *system, args []string) error {
 			errs = append(errs, err)
 			break
 		}
+		errs = append(errs, result.Err())
 	}
 	if c.json {
 		encoder := json.NewEncoder(sys.out)
