@@ -147,6 +147,7 @@ func (c *calls) runConfirm(ctx context.Context, p *persister, ops []*op) {
 	whole := safely(func() error { return p.store.Confirm(ctx, c.confirms, errs) })
 	for _, o := range ops {
 		err := errors.Join(whole, errs[c.confirmOf[o.user]])
+		o.full = isRefused(err)
 		p.finish(o, err != nil, err)
 	}
 }

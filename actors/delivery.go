@@ -269,7 +269,7 @@ func (d *delivery) confirm(seq uint64) {
 			d.recents.settle(m)
 		}
 	})
-	d.recents.settleStored(seq)
+	d.recents.settleKept(seq, d.ackOnce)
 	if stored {
 		d.port.confirmStored(seq)
 	}

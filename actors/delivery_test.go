@@ -62,6 +62,7 @@ type worldMail struct {
 	ok      bool // the submission was settled without an error, or acknowledged
 	refused bool
 	acked   bool
+	cut     bool // the server crashed before it was acknowledged: its sender is to ask again
 	crashed bool // in memory, not acknowledged, when the server crashed: may be lost
 }
 
@@ -184,6 +185,9 @@ func (w *world) settle(s sender, code protocol.Code, _ *arrival) {
 }
 
 func (w *world) ack(m *remembered) {
+	if m.link == nil {
+		return
+	}
 	m.link = nil
 	for _, sent := range w.sent {
 		if sent.id == m.id && w.from[sent.from] == m.from {
@@ -504,6 +508,7 @@ func (w *world) answer() {
 // crash loses all memory. What was not acknowledged may be lost with it.
 func (w *world) crash() {
 	for _, m := range w.sent {
+		m.cut = !m.acked
 		if !m.acked && !w.inStore(m.payload) && !w.has[m.payload] {
 			m.crashed = true
 		}
@@ -577,6 +582,11 @@ func (w *world) settleAll() {
 	for _, m := range w.sent {
 		if (m.ok || m.acked) && !m.refused && !m.crashed && !w.expired[m.payload] && !w.has[m.payload] {
 			w.t.Fatalf("%+v was accepted and never arrived", m)
+		}
+	}
+	for _, m := range w.sent {
+		if m.id != "" && m.ok && !m.crashed && !m.cut && !m.acked {
+			w.t.Fatalf("%+v was settled and never acknowledged", m)
 		}
 	}
 	w.checkOrder()

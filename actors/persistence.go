@@ -39,7 +39,7 @@ const (
 type op struct {
 	kind     opKind
 	accepted bool // an append that is repeated until it has succeeded
-	full     bool // an append that certainly has not happened, for the store is full
+	full     bool // it certainly has not happened, for the store is full
 	partial  bool // a read behind such an append: what that holds is missing
 	user     protocol.UserID
 	epoch    uint32
@@ -76,10 +76,12 @@ type persister struct {
 	lost    atomic.Int64 // envelopes in blocked: lost if the broker ended now
 }
 
-// line is the requests of one user that wait, the blocked one first.
+// line is what waits of one user: the appends, the blocked one first, and behind them one confirm, for confirms are
+// cumulative.
 type line struct {
-	ops  []*op
-	full bool // the store is full, and has done nothing of the first
+	appends []*op
+	confirm uint64 // 0 for none
+	full    bool   // the store is merely full, and has done nothing of the first
 }
 
 // retryBlocked is the persistence actor's message to itself.
@@ -152,12 +154,11 @@ func (p *persister) hold(o *op) bool {
 	case o.kind == opRead:
 		o.page = persistence.Page{Err: persistence.ErrUnavailable}
 		p.answer(o)
-	case o.kind == opConfirm && l.full:
-		again := *o // it may reach as far as the mail that is blocked
-		l.ops = append(l.ops, &again)
-		return false
+	case o.kind == opConfirm:
+		l.confirm = max(l.confirm, o.seq) // it may reach as far as the mail that is blocked
+		return !l.full
 	default:
-		l.ops = append(l.ops, o)
+		l.appends = append(l.appends, o)
 		p.count(o, 1)
 	}
 	return true
@@ -190,8 +191,12 @@ func (p *persister) block(o *op) {
 		p.blocked[o.user] = l
 		p.order = append(p.order, o.user)
 	}
-	l.ops = append(l.ops, o)
 	l.full = l.full && o.full
+	if o.kind == opConfirm {
+		l.confirm = max(l.confirm, o.seq)
+		return
+	}
+	l.appends = append(l.appends, o)
 	p.count(o, 1)
 }
 
@@ -206,9 +211,13 @@ func (p *persister) retry() {
 	p.timer = nil
 	var ops []*op
 	for _, user := range p.order {
-		for _, o := range p.blocked[user].ops {
+		l := p.blocked[user]
+		for _, o := range l.appends {
 			p.count(o, -1)
 			ops = append(ops, o)
+		}
+		if l.confirm > 0 {
+			ops = append(ops, &op{kind: opConfirm, user: user, seq: l.confirm})
 		}
 	}
 	clear(p.blocked)
@@ -387,12 +396,30 @@ func (q *opQueue) invoke(message any) {
 	}
 }
 
-// drain waits until all that was posted has been served. With stop, what comes later is dropped.
-func (q *opQueue) drain(stop bool) {
+// drain waits until all that was posted has been served, or ctx ends. With stop, what comes later is dropped.
+func (q *opQueue) drain(ctx context.Context, stop bool) {
+	wake := context.AfterFunc(ctx, func() {
+		q.mu.Lock()
+		q.rested.Broadcast()
+		q.mu.Unlock()
+	})
+	defer wake()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.running {
+	for q.running && ctx.Err() == nil {
 		q.rested.Wait()
 	}
 	q.stopped = q.stopped || stop
+}
+
+// unserved returns how many accepted envelopes are queued.
+func (q *opQueue) unserved() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, o := range q.ops {
+		if o.kind == opAppend && o.accepted {
+			n += len(o.append.pending)
+		}
+	}
+	return n
 }

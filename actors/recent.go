@@ -60,8 +60,8 @@ func (r *recents) keep(m *remembered) {
 	}
 }
 
-// settleStored settles the envelopes up to seq that were kept.
-func (r *recents) settleStored(seq uint64) {
+// settleKept settles the envelopes up to seq that were kept, after calling gone for each.
+func (r *recents) settleKept(seq uint64, gone func(*remembered)) {
 	if r == nil || len(r.stored) == 0 {
 		return
 	}
@@ -73,6 +73,7 @@ func (r *recents) settleStored(seq uint64) {
 		}
 		m.listed = false
 		if !m.done {
+			gone(m)
 			r.settle(m)
 		}
 	}

@@ -26,11 +26,11 @@ func (b *Broker) shutdown(ctx context.Context) error {
 	for !b.settled(ctx) {
 		select {
 		case <-ctx.Done():
-			return b.end()
+			return b.end(ctx)
 		case <-tick.C:
 		}
 	}
-	return b.end()
+	return b.end(ctx)
 }
 
 // settled asks the shards whether all conns are gone and nothing is in memory or under way.
@@ -69,8 +69,13 @@ func (s *Shard) idle() bool {
 	return true
 }
 
+// endPatience is how long the store calls under way at the end may still take.
+const endPatience = 2 * storeTimeout
+
 // end stops everything, whatever is left.
-func (b *Broker) end() error {
+func (b *Broker) end(ctx context.Context) error {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), time.Now().Add(endPatience))
+	defer cancel()
 	b.closed.Store(true)
 	close(b.quit)
 	lost := 0
@@ -83,16 +88,16 @@ func (b *Broker) end() error {
 		s.poller.Close()
 	}
 	for _, p := range b.persisters {
-		p.queue.drain(false)
+		p.queue.drain(ctx, false)
 		b.system.Root.Stop(p.pid)
-		p.queue.drain(true)
+		p.queue.drain(ctx, true)
 	}
 	b.tasks.Wait()
 	if b.config.system == nil {
 		b.system.Shutdown()
 	}
 	for _, p := range b.persisters {
-		lost += int(p.lost.Load())
+		lost += int(p.lost.Load()) + p.queue.unserved()
 	}
 	if lost > 0 {
 		return fmt.Errorf("%d accepted envelopes were lost: the store did not take them", lost)
