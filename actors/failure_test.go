@@ -303,3 +303,29 @@ func TestStoreFull_ReadingAndDeletingGoOn(t *testing.T) {
 	store.Heal()
 	expect(t, c.next(), message(alice, bob, "accepted"))
 }
+
+// A client that resumes confirms what is still on its way to the store; who sent it is told.
+func TestResume_ConfirmsWhatIsBeingStored(t *testing.T) {
+	store := newFaulty()
+	b := newBroker(t, store)
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a, c := attach(t, b, alice, v1), attach(t, b, bob, v1)
+	a.nextN(2)
+	c.nextN(2)
+	a.send(bob, "x", "m")
+	seq := c.next().Seq
+	hold := make(chan struct{})
+	store.Set(storetest.Fault{Hold: hold, Late: true}, storetest.Append)
+	c.drop()
+	if err := store.Await(t.Context(), storetest.Append, 1); err != nil {
+		t.Fatal(err)
+	}
+	c = attach(t, b, bob, v1)
+	c.recv(seq)
+	expect(t, a.next(), frame{Type: "ack", ID: "m", To: bob.String()})
+	close(hold)
+	store.Heal()
+	expect(t, c.next(), frame{Type: "ready"})
+	expect(t, c.next(), frame{Type: "drained"})
+	c.silent()
+}
