@@ -90,6 +90,9 @@ func (l *load) settle() {
 		}
 		if time.Now().After(deadline) {
 			l.t.Errorf("%d messages have not been answered in %s, with the server up and their senders connected", waiting, within)
+			for _, p := range l.players {
+				p.tellWaiting(l.t)
+			}
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/ledger"
@@ -67,7 +68,6 @@ type player struct {
 // sending is a message on its way.
 type sending struct {
 	to, id, payload string
-	done            bool
 }
 
 // window is how many messages a player has without an answer at most.
@@ -290,4 +290,16 @@ func (p *player) waiting() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.open) + len(p.again)
+}
+
+// tellWaiting logs which messages they are.
+func (p *player) tellWaiting(t testing.TB) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.open {
+		t.Logf("%s from %.8s (life %s) to %.8s has no answer", s.id, p.id, p.life, s.to)
+	}
+	for _, s := range p.again {
+		t.Logf("%s from %.8s (life %s) to %.8s was refused and not sent again", s.id, p.id, p.life, s.to)
+	}
 }

@@ -110,6 +110,14 @@ func (c *Conn) WriteAll(frames ...Frame) error {
 	return err
 }
 
+// WriteCut sends the first n bytes of a frame.
+func (c *Conn) WriteCut(op Opcode, payload []byte, n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.nc.Write(appendFrame(nil, op, payload, c.client)[:n])
+	return err
+}
+
 // WriteClose sends a Close frame with a status; nothing may be sent after it.
 func (c *Conn) WriteClose(status uint16) error {
 	return c.Write(Close, binary.BigEndian.AppendUint16(nil, status))
