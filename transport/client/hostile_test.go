@@ -311,6 +311,25 @@ func TestHostile_UnknownFramesAreIgnored(t *testing.T) {
 	receive(t, c)
 }
 
+// A close is answered with its own code, so that the server need not linger.
+func TestHostile_CloseIsAnswered(t *testing.T) {
+	for _, code := range []int{0, 1000, 1001, 1008, 1009, 1011, 1013, 3000, 4000, 4409} {
+		frame := protocol.AppendFrame(nil, protocol.OpClose, nil)
+		if code != 0 {
+			frame = protocol.AppendFrame(nil, protocol.OpClose, binary.BigEndian.AppendUint16(nil, uint16(code)))
+		}
+		url, codes := rawServer(t, protocol.Subprotocol, readyFrame(), frame)
+		c, err := client.Dial(t.Context(), url, alice, client.WithBackoff(time.Hour, time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := <-codes; got != code {
+			t.Errorf("%d answered with %d", code, got)
+		}
+		finish(t, c)
+	}
+}
+
 // FuzzServer feeds a client what a server might say after ready.
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{0x81, 0}, true)

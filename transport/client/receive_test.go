@@ -96,6 +96,24 @@ func TestReceive_Concurrently(t *testing.T) {
 	finish(t, c)
 }
 
+// Messages that come in one segment wake as many receivers as there are messages.
+func TestReceive_WakesAllThatCanGoOn(t *testing.T) {
+	f := newFake(t)
+	c, p := f.dial(alice)
+	defer finish(t, c)
+	const receivers = 4
+	for round := range 200 {
+		var wg sync.WaitGroup
+		var segment []byte
+		for i := range receivers {
+			wg.Go(func() { receive(t, c) })
+			segment = append(segment, messageFrame(fmt.Sprintf(`"payload":"x","seq":%d`, receivers*round+i+1))...)
+		}
+		p.raw.Write(segment)
+		wg.Wait()
+	}
+}
+
 func TestConfirm_OnlyTheContiguousPrefix(t *testing.T) {
 	f := newFake(t)
 	c, p := f.dial(alice)

@@ -185,9 +185,6 @@ func (c *Client) takeMessage(cn *conn, f *frame) error {
 	m.c, cn.reason = c, nil
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return nil // not confirmed, so the server keeps it
-	}
 	if cn.shed || c.in.full(len(m.Payload)) {
 		cn.shed = true
 		return nil
