@@ -33,7 +33,7 @@ var importTable = map[string][]string{
 	"transport/client":      {"actors/protocol", "github.com/gobwas/ws"},
 	"persistence/embedded":  {"persistence", "actors/protocol", "github.com/cockroachdb/pebble"},
 	"persistence/redis":     {"persistence", "actors/protocol", "github.com/redis/rueidis"},
-	"persistence/storetest": {"actors", "persistence", "actors/protocol"},
+	"persistence/storetest": {"actors", "persistence", "actors/protocol", "pgregory.net/rapid"}, // a suite of tests
 	"cmd":                   {anything},
 	"bench":                 {anything},
 }

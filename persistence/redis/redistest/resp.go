@@ -13,6 +13,7 @@ import (
 // ReplyError is an error that the server answered.
 type ReplyError string
 
+// Error implements error.
 func (e ReplyError) Error() string { return string(e) }
 
 // code is the error's first word.
