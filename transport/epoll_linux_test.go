@@ -244,7 +244,15 @@ func TestEpoll_Wakes(t *testing.T) {
 			defer close(done)
 			p.Wait(time.Hour)
 		}()
-		for !p.sleeping.Load() {
+		asleep := func() bool {
+			select {
+			case <-done:
+				return true // the last Wake came as a wait began, and this one has its event
+			default:
+				return p.sleeping.Load()
+			}
+		}
+		for !asleep() {
 			time.Sleep(10 * time.Microsecond)
 		}
 		p.Wake()
