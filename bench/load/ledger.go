@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
 // A payload begins with who sent it where and when, in hexadecimal, and goes on with text that is always the same:
@@ -30,9 +32,16 @@ type flow struct {
 	got     uint64 // the highest that has come
 	missing uint64 // below got
 	refused uint64
+	unsure  uint64 // of refused: the store was unavailable, and what became of them is nobody's to know
 	acked   uint64
 	ackSum  uint64 // of the sequence numbers acknowledged: each once gives what it should
 }
+
+// arrived is how many different messages have come.
+func (f *flow) arrived() uint64 { return f.got - f.missing }
+
+// settled reports whether nothing is known to be under way.
+func (f *flow) settled() bool { return f.arrived()+f.refused >= f.sent }
 
 // ledger knows what was sent, and judges what comes. It belongs to one worker.
 type ledger struct {
@@ -43,7 +52,7 @@ type ledger struct {
 
 	repeats bool // a message may come twice: its recipient reconnects
 
-	sent, received, repeated, acked, rejected uint64
+	sent, received, repeated, acked, rejected, unsure uint64
 
 	refused map[string]uint64 // by code
 	faults  faults
@@ -135,22 +144,36 @@ func (l *ledger) ack(u *User, id MessageID) *flow {
 func (l *ledger) refuse(u *User, code string, to []byte) *flow {
 	l.refused[code]++
 	l.rejected++
+	f := l.flowTo(u, to)
+	if f == nil {
+		l.faults.note("unexpected errors", "user %d got %s, to %q", u.Index, code, to)
+		return nil
+	}
+	f.refused++
+	if code == protocol.CodeStoreUnavailable.String() {
+		f.unsure++
+		l.unsure++
+	}
+	return f
+}
+
+// flowTo returns the flow of a sender to a user id, which may be empty if there is but one; nil if there is none.
+func (l *ledger) flowTo(u *User, to []byte) *flow {
 	if f := u.out; f != nil && (len(to) == 0 || string(to) == f.to.ID) {
-		f.refused++
 		return f
 	}
 	for _, f := range l.flows {
 		if f.from == u && f.to.ID == string(to) {
-			f.refused++
 			return f
 		}
 	}
-	l.faults.note("unexpected errors", "user %d got %s, to %q", u.Index, code, to)
 	return nil
 }
 
-// settled reports whether nothing is under way any more.
-func (l *ledger) settled() bool { return l.received+l.rejected >= l.sent }
+// settled reports whether nothing is known to be under way.
+func (l *ledger) settled() bool {
+	return l.received+l.rejected >= l.sent && !slices.ContainsFunc(l.flows, func(f *flow) bool { return !f.settled() })
+}
 
 // safe reports whether every message has its ack.
 func (l *ledger) safe() bool { return l.acked+l.rejected >= l.sent }
@@ -158,14 +181,13 @@ func (l *ledger) safe() bool { return l.acked+l.rejected >= l.sent }
 // balance judges what is left at the end. acks says that the senders are to have one for each message.
 func (l *ledger) balance(acks bool) {
 	for _, f := range l.flows {
-		arrived := f.got - f.missing
-		switch lost := int64(f.sent - arrived - f.refused); {
+		switch lost := int64(f.sent - f.arrived() - f.refused); {
 		case lost > 0:
 			l.faults.add("lost", uint64(lost), "of %d messages of user %d to %d, %d came and %d were refused",
-				f.sent, f.from.Index, f.to.Index, arrived, f.refused)
-		case lost < 0:
-			l.faults.add("refused and delivered", uint64(-lost), "of %d messages of user %d to %d, %d came and %d were refused",
-				f.sent, f.from.Index, f.to.Index, arrived, f.refused)
+				f.sent, f.from.Index, f.to.Index, f.arrived(), f.refused)
+		case -lost > int64(f.unsure):
+			l.faults.add("refused and delivered", uint64(-lost)-f.unsure, "of %d messages of user %d to %d, %d came and %d were refused",
+				f.sent, f.from.Index, f.to.Index, f.arrived(), f.refused)
 		}
 		if !acks {
 			continue

@@ -61,8 +61,8 @@ func (m *drainer) drained(c *Conn) {
 		return
 	}
 	m.told++
-	if f.got-f.missing+f.refused < f.sent {
-		m.w.faults.note("drained too early", "user %d has %d of %d messages, %d refused", c.User.Index, f.got-f.missing, f.sent, f.refused)
+	if !f.settled() {
+		m.w.faults.note("drained too early", "user %d has %d of %d messages, %d refused", c.User.Index, f.arrived(), f.sent, f.refused)
 	}
 }
 

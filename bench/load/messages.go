@@ -128,6 +128,9 @@ func (w *worker) settle(ctx context.Context) error {
 	acks := w.wantsAcks()
 	err := w.until(ctx, w.run.cfg.Patience, func() uint64 { return w.received + w.rejected + w.acked },
 		func() bool { return w.settled() && (!acks || w.safe()) })
+	if err == nil && w.unsure > 0 { // some of what was refused may still come: until nothing does
+		err = w.until(ctx, time.Second, func() uint64 { return w.received }, func() bool { return false })
+	}
 	w.balance(acks)
 	if errors.Is(err, errPatience) {
 		return nil // the ledger says what is missing
