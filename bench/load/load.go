@@ -54,6 +54,7 @@ type Config struct {
 	Messages   int           // Churn: rounds per user. Offline: messages per mailbox
 	Warmup     time.Duration // Pairs, Oneway: before anything counts
 	Duration   time.Duration // Pairs, Oneway: what counts
+	Total      int           // Pairs: so many messages instead of a time, without a warm-up; 0 for a time
 	Settle     time.Duration // Idle: how long the users stay
 	Patience   time.Duration // how long nothing may happen where something should
 	Handshakes int           // connections that are being made at a time
@@ -85,7 +86,7 @@ func (c Config) Check() error {
 	wrong(c.Workers < 1 || c.Workers > c.Users/2, "%d workers for %d users: write 1 or more, and at most half as many as users", c.Workers, c.Users)
 	wrong(c.Size < MinSize, "payloads of %d bytes do not hold what is checked: write %d or more", c.Size, MinSize)
 	wrong(c.Handshakes < 1 || c.InFlight < 1 || c.Messages < 1, "bounds of zero: write 1 or more")
-	wrong(c.Rate < 0 || c.Warmup < 0 || c.Settle < 0 || c.Duration <= 0 || c.Patience <= 0, "times and rates below zero: write more")
+	wrong(c.Rate < 0 || c.Total < 0 || c.Warmup < 0 || c.Settle < 0 || c.Duration <= 0 || c.Patience <= 0, "times and rates below zero: write more")
 	if c.Mode == Pairs || c.Mode == Churn {
 		wrong(c.Users%2 != 0, "%d users do not make pairs: write an even number", c.Users)
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -18,8 +19,8 @@ type chatter struct {
 }
 
 func (m *chatter) message(c *Conn, _ *flow, _ int64) {
-	if m.answer && m.w.now < m.w.window.to {
-		m.w.send(c.User.out, m.w.now)
+	if w := m.w; m.answer && w.now < w.window.to && w.sent < w.total {
+		w.send(c.User.out, w.now)
 	}
 }
 
@@ -42,7 +43,7 @@ func (r *run) pairs(ctx context.Context) error {
 		}
 		w.mode = &chatter{w: w, answer: true}
 		for i := 0; i < len(w.flows); i += 2 {
-			for range r.cfg.InFlight {
+			for range min(r.cfg.InFlight, int(w.total-w.sent)) {
 				w.send(w.flows[i], w.clock())
 			}
 		}
@@ -94,9 +95,18 @@ func (r *run) converse(ctx context.Context, populate func(*worker), begin func(*
 	}
 	from := r.now() + int64(r.cfg.Warmup)
 	to := from + int64(r.cfg.Duration)
-	r.workers[0].moments = []int64{from, to}
+	first := r.workers[0]
+	if r.cfg.Total > 0 {
+		from, to = r.now(), math.MaxInt64
+		first.meters = append(first.meters, r.meter())
+	} else {
+		first.moments = []int64{from, to}
+	}
 	err := r.each(func(w *worker) error {
-		w.window = window{from: from, to: to}
+		w.window, w.total = window{from: from, to: to}, math.MaxInt64
+		if r.cfg.Total > 0 {
+			w.total = uint64(w.share(r.cfg.Total, 1))
+		}
 		if err := begin(w); err != nil {
 			return err
 		}
@@ -105,20 +115,20 @@ func (r *run) converse(ctx context.Context, populate func(*worker), begin func(*
 	if err != nil {
 		return err
 	}
-	meters := r.workers[0].meters
-	r.step("messages", meters[0], meters[1], meters[1].received-meters[0].received,
+	if r.cfg.Total > 0 {
+		first.meters = append(first.meters, r.meter())
+	}
+	begun, ended := first.meters[0], first.meters[1]
+	r.step("messages", begun, ended, ended.received-begun.received,
 		r.merged(func(w *worker) *Histogram { return &w.latency }))
 	r.settled()
 	return r.each(func(w *worker) error { return w.leaveAll(ctx) })
 }
 
-// settle turns until the window is over and nothing is under way any more.
+// settle turns until the window is over, or all is sent, and nothing is under way any more.
 func (w *worker) settle(ctx context.Context) error {
-	for w.now < w.window.to || len(w.moments) > 0 {
-		if err := w.turn(min(idleWait, time.Duration(w.window.to-w.now))); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
+	for (w.now < w.window.to || len(w.moments) > 0) && w.sent < w.total {
+		if err := errors.Join(w.turn(min(idleWait, time.Duration(w.window.to-w.now))), ctx.Err()); err != nil {
 			return err
 		}
 	}

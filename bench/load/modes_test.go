@@ -79,6 +79,7 @@ func TestModes_AgainstTheRealServer(t *testing.T) {
 				if profile == load.V1 && r.Acked != r.Sent {
 					t.Errorf("%d acks for %d messages", r.Acked, r.Sent)
 				}
+				counted(t, run(load.Pairs, func(c *load.Config) { c.Total, c.InFlight = 1001, 16 }), "messages", 1001)
 				r = run(load.Pairs, func(c *load.Config) { c.Rate = 500 })
 				if s := r.Step("messages"); s.Count < 10 || s.Count > 250 || s.Latency.P50 <= 0 || s.Latency.Max < s.Latency.P999 {
 					t.Errorf("500 messages per second for 300 ms are %+v, latency %+v", s, s.Latency)

@@ -52,7 +52,8 @@ type worker struct {
 	mode    behaviour
 	ledger
 	dialer
-	hurry   bool // somebody can send at once: do not wait
+	hurry   bool   // somebody can send at once: do not wait
+	total   uint64 // messages to send
 	window  window
 	latency Histogram // of what came within the window
 	moments []int64   // when to read the meters; a timer of its own would be late on a machine that is full
