@@ -12,12 +12,6 @@ import (
 	"github.com/enigma-protocol/enigma/persistence"
 )
 
-// identity is what an envelope with an id is known by.
-type identity struct {
-	to, from protocol.UserID
-	id       string
-}
-
 // Append adds envelopes, each user's in ascending seq. It is durable on return.
 //
 //  1. Refuse all if the disk has too little room.
@@ -47,9 +41,11 @@ func (c *call) append(pending []persistence.Pending, i int) error {
 	if m.err != nil {
 		return m.err
 	}
+	var id identity
 	if p.ID != "" {
-		known, err := c.known(m, pending, i)
-		if known || err != nil {
+		c.key = appendIdentified(c.key[:0], p.To, p.From, p.ID)
+		id = newIdentity(c.key)
+		if known, err := c.known(m, id, pending, i); known || err != nil {
 			return err
 		}
 	}
@@ -67,12 +63,12 @@ func (c *call) append(pending []persistence.Pending, i int) error {
 		m.err = fmt.Errorf("append: %w: id of %d bytes", persistence.ErrUnavailable, len(p.ID))
 		return m.err
 	}
-	c.write(m, p)
+	c.write(m, p, id)
 	if p.ID != "" {
 		if c.ids == nil {
 			c.ids = make(map[identity]int)
 		}
-		c.ids[identity{p.To, p.From, p.ID}] = i
+		c.ids[id] = i
 	}
 	return nil
 }
@@ -88,37 +84,42 @@ var (
 const maxIDLen = 255
 
 // write puts an envelope into the batch.
-func (c *call) write(m *plan, p *persistence.Pending) {
+func (c *call) write(m *plan, p *persistence.Pending, id identity) {
 	op := c.batch.SetDeferred(mailLen, encodedMailLen(p))
 	appendMailKey(op.Key[:0], p.To, p.Seq)
 	encodeMail(op.Value, p)
 	_ = op.Finish()
 	if p.ID != "" {
-		c.key = appendIDKey(c.key[:0], p.To, p.From, p.ID)
-		_ = c.batch.Set(c.key, encodeUint64(p.Seq), nil)
+		c.key = appendIDKey(c.key[:0], id)
+		n := len(c.key)
+		c.key = appendUint64(c.key, p.Seq)
+		_ = c.batch.Set(c.key[:n], c.key[n:], nil)
 	}
+	m.box.note(m.next.count, p.Seq, id, len(p.Payload))
 	m.next.add(p.Seq, len(p.Payload), p.ID != "", p.Expires)
 }
 
-// known says whether an envelope with the sender and id of the i-th one is pending. A nil error then means that it is
-// the same one.
-func (c *call) known(m *plan, pending []persistence.Pending, i int) (bool, error) {
+// known says whether an envelope with the identity of the i-th one is pending. A nil error then means that it is the
+// same one.
+func (c *call) known(m *plan, id identity, pending []persistence.Pending, i int) (bool, error) {
 	p := &pending[i]
-	if j, ok := c.ids[identity{p.To, p.From, p.ID}]; ok {
+	if j, ok := c.ids[id]; ok { // what this call appends cannot be read yet
 		return true, repeats(p, pending[j].Seq, pending[j].Payload)
 	}
-	if m.box.state.ids == 0 {
-		return false, nil
+	seq, err := c.seqOf(m, id)
+	if err == nil && seq != 0 {
+		var payload []byte
+		if payload, err = c.payload(p.To, seq); err == nil {
+			return true, repeats(p, seq, payload)
+		}
 	}
-	known, err := c.lookUp(p)
-	if err != nil && !errors.Is(err, persistence.ErrDuplicate) && !errors.Is(err, persistence.ErrConflict) {
-		err = fmt.Errorf("append: look up id: %w", err)
-		m.err = err
+	if err != nil {
+		m.err = fmt.Errorf("append: look up id: %w", err)
 	}
-	return known, err
+	return false, m.err
 }
 
-// repeats judges an envelope whose sender and id are pending with this seq and payload.
+// repeats judges an envelope whose identity is pending with this seq and payload.
 func repeats(p *persistence.Pending, seq uint64, payload []byte) error {
 	switch {
 	case seq == p.Seq:
@@ -129,34 +130,34 @@ func repeats(p *persistence.Pending, seq uint64, payload []byte) error {
 	return errAppendConflict
 }
 
-// lookUp looks for an envelope's sender and id in the index.
-func (c *call) lookUp(p *persistence.Pending) (bool, error) {
-	s := c.store
-	c.key = appendIDKey(c.key[:0], p.To, p.From, p.ID)
-	value, closer, err := s.db.Get(c.key)
+// seqOf returns the seq of the pending envelope with an identity, 0 if there is none.
+func (c *call) seqOf(m *plan, id identity) (uint64, error) {
+	if m.box.whole(m.next.count) {
+		for i := range m.box.items {
+			if m.box.items[i].id == id {
+				return m.box.items[i].seq, nil
+			}
+		}
+		return 0, nil
+	}
+	if m.box.state.ids == 0 {
+		return 0, nil
+	}
+	c.key = appendIDKey(c.key[:0], id)
+	return c.store.number(c.key)
+}
+
+// payload returns a copy of the payload of a stored envelope that the index of ids names.
+func (c *call) payload(to protocol.UserID, seq uint64) ([]byte, error) {
+	c.key = appendMailKey(c.key[:0], to, seq)
+	value, closer, err := c.store.db.Get(c.key)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
+		return nil, corrupt("index of ids")
 	}
 	if err != nil {
-		return false, s.readError(err)
-	}
-	seq, err := parseUint64(value)
-	_ = closer.Close()
-	if err != nil {
-		return false, err
-	}
-	c.key = appendMailKey(c.key[:0], p.To, seq)
-	value, closer, err = s.db.Get(c.key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, corrupt("index of ids")
-	}
-	if err != nil {
-		return false, s.readError(err)
+		return nil, c.store.readError(err)
 	}
 	defer closer.Close()
 	e, err := parseMail(value)
-	if err != nil {
-		return false, err
-	}
-	return true, repeats(p, seq, e.payload)
+	return bytes.Clone(e.payload), err
 }

@@ -64,21 +64,23 @@ func (s *Store) newCall(what string, alone bool) *call {
 
 // plan returns the plan of a user's mailbox.
 func (c *call) plan(user protocol.UserID) (*plan, error) {
-	box, slot, err := c.store.boxes.claim(user, c, len(c.plans))
+	box, err := c.store.boxes.claim(user, c, len(c.plans))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.what, err)
 	}
 	if box == nil {
-		loaded, err := c.load(user)
-		if err != nil {
+		if box, err = c.load(user); err != nil {
 			return nil, fmt.Errorf("%s: load mailbox: %w", c.what, err)
 		}
-		box, slot = c.store.boxes.add(user, loaded, c, len(c.plans)), len(c.plans)
+		c.store.boxes.add(box, c, len(c.plans))
 	}
-	if slot == len(c.plans) {
+	if box.slot == len(c.plans) {
 		c.plans = append(c.plans, plan{box: box, next: box.state})
+		if c.store.boxes.crowded() {
+			box.items = nil
+		}
 	}
-	return &c.plans[slot], nil
+	return &c.plans[box.slot], nil
 }
 
 // iterator returns the call's iterator, which sees the store as it was before the call.
@@ -112,7 +114,7 @@ func (c *call) settle(p *plan, always bool) {
 	}
 	if always || p.next.tail >= maxTail {
 		p.next.tail = 0
-		c.key = appendUserKey(c.key[:0], stateKind, p.box.user)
+		c.key = appendStateKey(c.key[:0], p.box.user)
 		n := len(c.key)
 		c.key = appendState(c.key, &p.next)
 		_ = c.batch.Set(c.key[:n], c.key[n:], nil)
@@ -188,6 +190,7 @@ func (c *call) end() {
 
 // publish makes the plans true.
 func (c *call) publish() {
+	c.store.reclaim.count(c.plans)
 	c.store.boxes.publish(c.plans)
 	if c.after != nil {
 		c.after()
@@ -215,8 +218,8 @@ func (c *call) closeIterator() {
 	}
 }
 
-// apply writes a batch. Any error is the engine's end: it keeps what it could not write in its queue, so that nothing
-// after it can be written either. It reports through Fatalf what it does not return, and panics where it does neither.
+// apply writes a batch. It does not return if the disk fails (see guard). Any error that the engine has beside that is
+// its end too: it keeps what it could not write in its queue, so that nothing after it can be written.
 func (s *Store) apply(batch *pebble.Batch, opts *pebble.WriteOptions) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -40,13 +40,16 @@ func (c *call) confirm(done persistence.Confirmed) error {
 	if seq <= next.floor {
 		return nil
 	}
-	switch whole := seq == next.highest; {
+	c.gone.reset()
+	switch all := seq == next.highest; {
 	case next.count == 0:
-	case whole && next.ids == 0 && next.count >= rangeFrom: // nothing to be learnt from them
+	case m.box.whole(next.count):
+		c.collectItems(m, seq)
+		c.remove(m, seq)
+	case all && next.ids == 0 && next.count >= rangeFrom: // nothing to be learnt from them
 		c.removeRange(done.User, next.floor, seq)
 		next.count, next.bytes = 0, 0
 	default:
-		c.gone.reset()
 		if err := c.collect(m, seq); err != nil {
 			return fmt.Errorf("confirm: %w", err)
 		}
@@ -59,31 +62,40 @@ func (c *call) confirm(done persistence.Confirmed) error {
 // removal is a number of envelopes of one user that are to be removed.
 type removal struct {
 	seqs  []uint64
+	ids   []identity
 	bytes uint64
-	ids   []byte // keys in the index of ids, one behind the other
-	ends  []int  // where in ids each one ends
 }
 
-func (r *removal) reset() {
-	r.seqs, r.ids, r.ends, r.bytes = r.seqs[:0], r.ids[:0], r.ends[:0], 0
-}
+func (r *removal) reset() { r.seqs, r.ids, r.bytes = r.seqs[:0], r.ids[:0], 0 }
 
 // add takes an envelope in.
-func (r *removal) add(user protocol.UserID, seq uint64, e *envelope) {
+func (r *removal) add(seq uint64, id identity, payload int) {
 	r.seqs = append(r.seqs, seq)
-	r.bytes += uint64(len(e.payload))
-	if len(e.id) > 0 {
-		r.ids = appendIDKey(r.ids, user, e.from, e.id)
-		r.ends = append(r.ends, len(r.ids))
+	r.bytes += uint64(payload)
+	if id != (identity{}) {
+		r.ids = append(r.ids, id)
 	}
 }
 
-// collect gathers all envelopes of a mailbox up to a seq. There is nothing to look for behind the last that counts.
+// collectItems gathers the envelopes of a mailbox up to a seq from its items, and takes them out of these.
+func (c *call) collectItems(m *plan, seq uint64) {
+	n := 0
+	for n < len(m.box.items) && m.box.items[n].seq <= seq {
+		it := &m.box.items[n]
+		c.gone.add(it.seq, it.id, int(it.bytes))
+		n++
+	}
+	m.box.items = append(m.box.items[:0], m.box.items[n:]...)
+}
+
+// collect gathers the envelopes of a mailbox up to a seq from the engine. There is nothing to look for behind the last
+// that counts.
 func (c *call) collect(m *plan, seq uint64) error {
 	iter, err := c.iterator()
 	if err != nil {
 		return err
 	}
+	m.box.items = nil
 	c.key = appendMailKey(c.key[:0], m.box.user, m.next.floor+1)
 	for ok := iter.SeekPrefixGE(c.key); ok; ok = iter.Next() {
 		at, e, err := mailAt(iter)
@@ -93,7 +105,7 @@ func (c *call) collect(m *plan, seq uint64) error {
 		if at > seq {
 			break
 		}
-		c.gone.add(m.box.user, at, &e)
+		c.gone.add(at, c.identity(m.box.user, &e), len(e.payload))
 		if uint64(len(c.gone.seqs)) == m.next.count {
 			break
 		}
@@ -119,10 +131,11 @@ func (c *call) removeRange(user protocol.UserID, floor, seq uint64) {
 	_ = op.Finish()
 }
 
-// removeEach deletes the gathered envelopes one by one.
+// removeEach deletes the gathered envelopes one by one. Every seq of a user is written once and never again, which is
+// what a single delete demands; it vanishes together with what it deletes as soon as the two meet.
 func (c *call) removeEach(user protocol.UserID) {
 	for _, seq := range c.gone.seqs {
-		op := c.batch.DeleteDeferred(mailLen)
+		op := c.batch.SingleDeleteDeferred(mailLen)
 		appendMailKey(op.Key[:0], user, seq)
 		_ = op.Finish()
 	}
@@ -130,12 +143,12 @@ func (c *call) removeEach(user protocol.UserID) {
 
 // uncount takes what was gathered out of the index of ids and out of the counters.
 func (c *call) uncount(m *plan) {
-	start := 0
-	for _, end := range c.gone.ends {
-		_ = c.batch.Delete(c.gone.ids[start:end], nil)
-		start = end
+	for _, id := range c.gone.ids {
+		op := c.batch.DeleteDeferred(prefixLen)
+		appendIDKey(op.Key[:0], id)
+		_ = op.Finish()
 	}
 	m.next.count -= min(m.next.count, uint64(len(c.gone.seqs)))
 	m.next.bytes -= min(m.next.bytes, c.gone.bytes)
-	m.next.ids -= min(m.next.ids, uint64(len(c.gone.ends)))
+	m.next.ids -= min(m.next.ids, uint64(len(c.gone.ids)))
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -35,53 +36,94 @@ func newFloors(minFree int64) floors {
 	return floors{append: minFree, compact: minFree / 2, delete: minFree / 8}
 }
 
-// guard is the engine's view of the file system. It does two things that the engine does not:
+// guard is the engine's view of the file system. It does three things that the engine does not:
+//
+// An error that the engine does not survive never reaches it: of a sync, whatever the file, and of any change to a file
+// that is not a table. The store fails, and the goroutine stays in the guard for good. The engine would panic with its
+// locks in disorder, which ends the process with a stack dump, or go on.
 //
 // Once the store has failed nothing on the disk is changed any more, so that it stays as it would be after a crash. The
-// engine would go on: sync a file again whose sync has failed, which succeeds and means nothing, since the kernel has
-// dropped the pages; or remove what it believes replaced.
+// engine would sync again, which succeeds and means nothing, since the kernel has dropped the pages, or remove what it
+// believes replaced.
 //
-// A compaction gets ENOSPC while the free space is left to others. The engine tries again at once, for ever; here it
-// waits before each attempt.
+// A compaction gets ENOSPC while the free space is left to others. The engine tries again at once, for ever, as it does
+// with a flush that finds the disk full; here both wait before they try again.
 type guard struct {
 	vfs.FS
 	failure *failure
 	free    func() (int64, error)
 	floors  floors
-	refused atomic.Int64 // when a compaction was last refused, Unix nanoseconds
+	noSpace [2]atomic.Int64 // when a flush and a compaction last found no space, Unix nanoseconds
 }
 
-// compactionRetry is how long a compaction waits after one that found no space.
-const compactionRetry = time.Second
+// tableRetry is how long a table waits after one that found no space.
+const tableRetry = time.Second
 
-const compactionCategory = vfs.DiskWriteCategory("pebble-compaction")
+// Tables are written by these, the rest by others.
+const (
+	compactionCategory = vfs.DiskWriteCategory("pebble-compaction")
+	flushCategory      = vfs.DiskWriteCategory("pebble-memtable-flush")
+)
 
 // Unwrap is for Pebble.
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
-// file wraps a file that may be written, or passes the error on.
-func (g *guard) file(f vfs.File, err error, category vfs.DiskWriteCategory) (vfs.File, error) {
+// pass lets a change begin. It does not return once the store has failed.
+func (g *guard) pass() error {
+	err := g.failure.failed()
 	if err != nil {
+		g.failure.freeze()
+	}
+	return err
+}
+
+// survived judges an error that the engine would not survive. It does not return if there is one.
+func (g *guard) survived(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", what, err)
+	g.failure.fail(err)
+	g.failure.freeze()
+	return err
+}
+
+// file judges an attempt to open a file for writing.
+func (g *guard) file(f vfs.File, err error, category vfs.DiskWriteCategory) (vfs.File, error) {
+	guarded := &guardedFile{File: f, guard: g}
+	switch category {
+	case flushCategory:
+		guarded.noSpace = &g.noSpace[0]
+	case compactionCategory:
+		guarded.noSpace, guarded.compaction = &g.noSpace[1], true
+	}
+	switch {
+	case err == nil:
+		return guarded, nil
+	case guarded.noSpace != nil:
 		return nil, err
 	}
-	return &guardedFile{File: f, guard: g, compaction: category == compactionCategory}, nil
+	return nil, g.survived("create file", err)
 }
 
 // Create makes a file.
 func (g *guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := g.failure.failed(); err != nil {
-		return nil, err
+	switch category {
+	case flushCategory:
+		g.pause(&g.noSpace[0])
+	case compactionCategory:
+		g.pause(&g.noSpace[1])
 	}
-	if category == compactionCategory {
-		g.pause()
+	if err := g.pass(); err != nil {
+		return nil, err
 	}
 	f, err := g.FS.Create(name, category)
 	return g.file(f, err, category)
 }
 
-// pause lets a compaction wait after one was refused.
-func (g *guard) pause() {
-	wait := time.Until(time.Unix(0, g.refused.Load()).Add(compactionRetry))
+// pause lets a table wait after one of its kind that found no space at some time.
+func (g *guard) pause(noSpace *atomic.Int64) {
+	wait := time.Until(time.Unix(0, noSpace.Load()).Add(tableRetry))
 	if wait <= 0 {
 		return
 	}
@@ -93,7 +135,7 @@ func (g *guard) pause() {
 
 // OpenReadWrite opens a file to write to.
 func (g *guard) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	if err := g.failure.failed(); err != nil {
+	if err := g.pass(); err != nil {
 		return nil, err
 	}
 	f, err := g.FS.OpenReadWrite(name, category, opts...)
@@ -103,12 +145,15 @@ func (g *guard) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts 
 // OpenDir opens a directory to sync it.
 func (g *guard) OpenDir(name string) (vfs.File, error) {
 	f, err := g.FS.OpenDir(name)
-	return g.file(f, err, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, err
+	}
+	return &guardedFile{File: f, guard: g}, nil
 }
 
 // ReuseForWrite renames a file and opens it to write to.
 func (g *guard) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := g.failure.failed(); err != nil {
+	if err := g.pass(); err != nil {
 		return nil, err
 	}
 	f, err := g.FS.ReuseForWrite(oldname, newname, category)
@@ -117,15 +162,15 @@ func (g *guard) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCat
 
 // Link makes a second name.
 func (g *guard) Link(oldname, newname string) error {
-	if err := g.failure.failed(); err != nil {
+	if err := g.pass(); err != nil {
 		return err
 	}
 	return g.FS.Link(oldname, newname)
 }
 
-// Remove removes a file.
+// Remove removes a file. The engine survives it if that fails.
 func (g *guard) Remove(name string) error {
-	if err := g.failure.failed(); err != nil {
+	if err := g.pass(); err != nil {
 		return err
 	}
 	return g.FS.Remove(name)
@@ -133,7 +178,7 @@ func (g *guard) Remove(name string) error {
 
 // RemoveAll removes a tree.
 func (g *guard) RemoveAll(name string) error {
-	if err := g.failure.failed(); err != nil {
+	if err := g.pass(); err != nil {
 		return err
 	}
 	return g.FS.RemoveAll(name)
@@ -141,80 +186,91 @@ func (g *guard) RemoveAll(name string) error {
 
 // Rename renames a file.
 func (g *guard) Rename(oldname, newname string) error {
-	if err := g.failure.failed(); err != nil {
+	if err := g.pass(); err != nil {
 		return err
 	}
-	return g.FS.Rename(oldname, newname)
+	return g.survived("rename file", g.FS.Rename(oldname, newname))
 }
 
 // MkdirAll makes a directory.
 func (g *guard) MkdirAll(dir string, perm os.FileMode) error {
-	if err := g.failure.failed(); err != nil {
+	if err := g.pass(); err != nil {
 		return err
 	}
 	return g.FS.MkdirAll(dir, perm)
+}
+
+// short says whether too little space is left for compactions.
+func (g *guard) short() bool {
+	free, err := g.free()
+	return err != nil || free < g.floors.compact
 }
 
 // guardedFile is a file of guard.
 type guardedFile struct {
 	vfs.File
 	guard      *guard
+	noSpace    *atomic.Int64 // of its kind, if it is a table: the engine survives an error, and writes another
 	compaction bool
 }
 
-// Write writes, unless the store has failed or the space is for others.
+// Write writes.
 func (f *guardedFile) Write(p []byte) (int, error) {
-	if err := f.guard.failure.failed(); err != nil {
+	if err := f.guard.pass(); err != nil {
 		return 0, err
 	}
-	if f.compaction {
-		if free, err := f.guard.free(); err != nil || free < f.guard.floors.compact {
-			f.guard.refused.Store(time.Now().UnixNano())
-			return 0, fmt.Errorf("compaction: %w: %w", persistence.ErrFull, syscall.ENOSPC)
-		}
+	if f.compaction && f.guard.short() {
+		f.noSpace.Store(time.Now().UnixNano())
+		return 0, fmt.Errorf("compaction: %w: %w", persistence.ErrFull, syscall.ENOSPC)
 	}
-	return f.File.Write(p)
+	n, err := f.File.Write(p)
+	if f.noSpace == nil {
+		return n, f.guard.survived("write file", err)
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		f.noSpace.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
-// WriteAt writes, unless the store has failed.
+// WriteAt writes.
 func (f *guardedFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.guard.failure.failed(); err != nil {
+	if err := f.guard.pass(); err != nil {
 		return 0, err
 	}
-	return f.File.WriteAt(p, off)
+	n, err := f.File.WriteAt(p, off)
+	return n, f.guard.survived("write file", err)
 }
 
-// synced judges the end of a sync. One that failed ends the store: the kernel reports it once and has dropped the
-// pages, so a second sync of the same file would succeed without having written them.
-func (f *guardedFile) synced(err error) error {
-	if err != nil {
-		err = fmt.Errorf("fsync: %w", err)
-		f.guard.failure.fail(err)
-	}
-	return err
-}
-
-// Sync syncs data and metadata.
-func (f *guardedFile) Sync() error {
-	if err := f.guard.failure.failed(); err != nil {
+// Preallocate reserves space. The engine survives it if that fails.
+func (f *guardedFile) Preallocate(offset, length int64) error {
+	if err := f.guard.pass(); err != nil {
 		return err
 	}
-	return f.synced(f.File.Sync())
+	return f.File.Preallocate(offset, length)
+}
+
+// Sync syncs data and metadata. A sync that failed is not tried again, see guard.
+func (f *guardedFile) Sync() error {
+	if err := f.guard.pass(); err != nil {
+		return err
+	}
+	return f.guard.survived("fsync", f.File.Sync())
 }
 
 // SyncData syncs data.
 func (f *guardedFile) SyncData() error {
-	if err := f.guard.failure.failed(); err != nil {
+	if err := f.guard.pass(); err != nil {
 		return err
 	}
-	return f.synced(f.File.SyncData())
+	return f.guard.survived("fdatasync", f.File.SyncData())
 }
 
 // SyncTo begins to sync a part of the data.
 func (f *guardedFile) SyncTo(length int64) (fullSync bool, err error) {
-	if err := f.guard.failure.failed(); err != nil {
+	if err := f.guard.pass(); err != nil {
 		return false, err
 	}
 	fullSync, err = f.File.SyncTo(length)
-	return fullSync, f.synced(err)
+	return fullSync, f.guard.survived("sync file range", err)
 }

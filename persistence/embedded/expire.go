@@ -113,6 +113,7 @@ func (c *call) expire(d dueUser, now int64, limit int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("expire: %w", err)
 	}
+	m.box.items = nil // all or none
 	c.removeEach(d.user)
 	c.uncount(m)
 	m.next.due = due
@@ -133,7 +134,7 @@ func (c *call) collectExpired(m *plan, now int64, limit int) (due uint64, err er
 			return 0, c.store.readError(err)
 		}
 		if e.expires <= now && len(c.gone.seqs) < limit {
-			c.gone.add(m.box.user, seq, &e)
+			c.gone.add(seq, c.identity(m.box.user, &e), len(e.payload))
 			continue
 		}
 		if at := dueTime(e.expires); due == 0 || at < due {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -17,9 +18,11 @@ type failure struct {
 	logger *slog.Logger
 	report func(error) // Options.Failed; may be nil
 
-	once sync.Once
-	err  atomic.Pointer[error]
-	done chan struct{} // closed once err is set
+	once   sync.Once
+	err    atomic.Pointer[error]
+	done   chan struct{} // closed once err is set
+	warned atomic.Int64  // when the engine was last heard, Unix nanoseconds
+	opened atomic.Bool   // Open has succeeded; until then errors are returned to the engine, which returns them to Open
 }
 
 func newFailure(logger *slog.Logger, report func(error)) *failure {
@@ -31,13 +34,24 @@ func (f *failure) fail(err error) {
 	f.once.Do(func() {
 		f.err.Store(&err)
 		close(f.done)
+		if !f.opened.Load() {
+			return // Open returns it
+		}
 		go func() {
-			f.logger.Error("store failed for good", "error", err)
+			f.logger.Error("store failed for good", "error", err.Error())
 			if f.report != nil {
 				f.report(err)
 			}
 		}()
 	})
+}
+
+// freeze holds a goroutine of the engine, or one that has called it, for good: it must not go on, and nobody is there to
+// take an error. Callers of the store do not wait for it.
+func (f *failure) freeze() {
+	if f.opened.Load() {
+		select {}
+	}
 }
 
 // failed returns why the store has ended, or nil.
@@ -48,9 +62,8 @@ func (f *failure) failed() error {
 	return nil
 }
 
-// engineLogger hears what Pebble has to say. Pebble calls Fatalf where it does not know how to go on, after a failed
-// write of its log above all, and expects the process to end there. Ending it is for the program to do: here the store
-// fails, which keeps the engine from changing anything on the disk (see guard), and Fatalf returns.
+// engineLogger hears what Pebble has to say. Pebble calls Fatalf where it does not know how to go on, and expects the
+// process to end there. Ending it is for the program to do: the store fails, and the goroutine is held.
 type engineLogger struct{ failure *failure }
 
 var _ pebble.Logger = engineLogger{}
@@ -58,14 +71,20 @@ var _ pebble.Logger = engineLogger{}
 // Infof is chatter about every flush and table.
 func (engineLogger) Infof(string, ...any) {}
 
-// Errorf is rare, and about the engine's files.
+// Errorf is about the engine's files. The engine tries again at once what has failed, and says so each time.
 func (l engineLogger) Errorf(format string, args ...any) {
-	if l.failure.failed() == nil {
-		l.failure.logger.Warn("store engine", "message", fmt.Sprintf(format, args...))
+	now := time.Now().UnixNano()
+	last := l.failure.warned.Load()
+	if now-last < int64(warnEvery) || !l.failure.warned.CompareAndSwap(last, now) || l.failure.failed() != nil {
+		return
 	}
+	l.failure.logger.Warn("store engine", "message", fmt.Sprintf(format, args...))
 }
+
+const warnEvery = 10 * time.Second
 
 // Fatalf ends the store.
 func (l engineLogger) Fatalf(format string, args ...any) {
 	l.failure.fail(fmt.Errorf(format, args...))
+	l.failure.freeze()
 }

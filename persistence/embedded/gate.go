@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -12,6 +13,8 @@ import (
 //   - While a commit is under way whose caller has given up, for the disk did not answer in time, nothing new begins. So
 //     the caller's next call finds what became of the last one, and calls in vain do not heap up.
 type gate struct {
+	failed <-chan struct{} // fixed; closed once nothing can begin any more
+
 	mu      sync.Mutex // guards all
 	running int        // calls inside, with those that were given up
 	overdue int        // those that were given up and are still running
@@ -96,6 +99,8 @@ func (g *gate) empty(ctx context.Context) error {
 	return g.wait(ctx, func() bool { return g.running == 0 })
 }
 
+var errGateShut = errors.New("store failed")
+
 // wait calls ok with the lock held, now and after each change, until it returns true or ctx ends.
 func (g *gate) wait(ctx context.Context, ok func() bool) error {
 	if err := ctx.Err(); err != nil {
@@ -116,6 +121,8 @@ func (g *gate) wait(ctx context.Context, ok func() bool) error {
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-g.failed:
+			return errGateShut
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,7 +16,6 @@ const (
 	idKind      = 'i'
 	keyKind     = 'k'
 	mailKind    = 'm'
-	stateKind   = 'u'
 	formatKind  = 'v'
 )
 
@@ -36,6 +36,11 @@ func appendUserKey(dst []byte, kind byte, user protocol.UserID) []byte {
 	return append(append(dst, kind), user[:]...)
 }
 
+// appendStateKey appends the key of the state of a user's mailbox. It stands right before the user's mail.
+func appendStateKey(dst []byte, user protocol.UserID) []byte {
+	return appendUserKey(dst, mailKind, user)
+}
+
 // appendMailKey appends the key of a user's envelope. A user's keys are ordered by seq.
 func appendMailKey(dst []byte, user protocol.UserID, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(appendUserKey(dst, mailKind, user), seq)
@@ -49,11 +54,23 @@ func mailSeq(key []byte) (uint64, bool) {
 	return binary.BigEndian.Uint64(key[prefixLen:]), true
 }
 
-// appendIDKey appends the key under which the seq of an envelope with an id stands.
-func appendIDKey[S []byte | string](dst []byte, to, from protocol.UserID, id S) []byte {
-	dst = append(appendUserKey(dst, idKind, to), from[:]...)
-	return append(dst, id...)
+// identity is what an envelope with an id is known by: the hash of recipient, sender and id. It is as long as a user id,
+// so that the bloom filters hold the whole of it. (Fixed lengths come before the only part that varies, so no two
+// triples hash the same bytes.) The zero identity is that of an envelope without an id.
+type identity [userLen]byte
+
+// appendIdentified appends what an identity is the hash of.
+func appendIdentified[S []byte | string](dst []byte, to, from protocol.UserID, id S) []byte {
+	return append(append(append(dst, to[:]...), from[:]...), id...)
 }
+
+func newIdentity(identified []byte) identity {
+	sum := sha256.Sum256(identified)
+	return identity(sum[:userLen])
+}
+
+// appendIDKey appends the key under which the seq of an envelope with an id stands.
+func appendIDKey(dst []byte, id identity) []byte { return append(append(dst, idKind), id[:]...) }
 
 // appendDueKey appends the key that makes Expire look at a user at a time in ms, which is above 0.
 func appendDueKey(dst []byte, due uint64, user protocol.UserID) []byte {

@@ -3,6 +3,8 @@ package embedded
 import (
 	"log/slog"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/enigma-protocol/enigma/persistence"
 )
 
@@ -24,12 +26,14 @@ type Options struct {
 	Failed func(error)
 
 	free func() (int64, error) // free bytes of the disk; tests make it say what they like
+	fs   vfs.FS                // tests make it slow or faulty
 }
 
 const (
 	memTable       = 32 << 20 // bytes; twice that while one is flushed
 	memTables      = 4        // how many may wait for their flush before writing waits
-	blockCache     = 32 << 20 // bytes
+	blockCache     = 32 << 20 // bytes; the engine counts its memtables as part of the cache, so these come on top
+	l0Stop         = 36       // layers of fresh tables at which writing waits for compactions; each costs every read
 	bloomBits      = 10       // per key
 	defaultMinFree = max(64<<20, memTables*memTable)
 	defaultKeys    = 8 << 20
@@ -44,6 +48,9 @@ func (o Options) withDefaults(dir string) Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.fs == nil {
+		o.fs = vfs.Default
 	}
 	if o.free == nil {
 		o.free = space(dir)

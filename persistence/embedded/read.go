@@ -70,19 +70,23 @@ func readPage(iter *pebble.Iterator, r *persistence.ReadRequest, floor uint64, p
 }
 
 // arena makes few allocations of many small copies. A chunk lives as long as any copy in it.
-type arena struct{ free []byte }
+type arena struct {
+	free []byte
+	next int // size of the next chunk
+}
 
 const (
-	arenaChunk = 16 << 10
-	arenaMax   = 2 << 10 // what is larger gets an allocation of its own
+	arenaFirst = 512
+	arenaMax   = 16 << 10
 )
 
 func (a *arena) copy(b []byte) []byte {
-	if len(b) > arenaMax {
-		return append([]byte(nil), b...)
-	}
 	if len(b) > len(a.free) {
-		a.free = make([]byte, arenaChunk)
+		if len(b) > arenaMax/4 { // what is large gets an allocation of its own
+			return append([]byte(nil), b...)
+		}
+		a.next = min(max(arenaFirst, 2*a.next, 2*len(b)), arenaMax)
+		a.free = make([]byte, a.next)
 	}
 	dst := a.free[:len(b):len(b)]
 	a.free = a.free[len(b):]

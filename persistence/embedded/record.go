@@ -132,11 +132,12 @@ func parseKeyRecord(value []byte) (key []byte, locked bool, err error) {
 	return value[2:], value[1]&lockedFlag != 0, nil
 }
 
-// encodeUint64 and parseUint64 are the value of the ceiling, and of an entry in the index of ids.
-func encodeUint64(v uint64) []byte {
-	return binary.LittleEndian.AppendUint64([]byte{recordVersion}, v)
+// appendUint64 appends the value of the ceiling, of the format, and of an entry in the index of ids.
+func appendUint64(dst []byte, v uint64) []byte {
+	return binary.LittleEndian.AppendUint64(append(dst, recordVersion), v)
 }
 
+// parseUint64 is the inverse of appendUint64. It takes any bytes.
 func parseUint64(value []byte) (uint64, error) {
 	if len(value) != 1+8 || value[0] != recordVersion {
 		return 0, corrupt("stored number")

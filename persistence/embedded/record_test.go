@@ -84,7 +84,7 @@ func TestParse_RefusesOtherVersionsAndEveryCut(t *testing.T) {
 		"mail":   {mail, func(v []byte) error { _, err := parseMail(v); return err }},
 		"state":  {st, func(v []byte) error { _, err := parseState(v); return err }},
 		"key":    {appendKeyRecord(nil, nil, true), func(v []byte) error { _, _, err := parseKeyRecord(v); return err }},
-		"number": {encodeUint64(5), func(v []byte) error { _, err := parseUint64(v); return err }},
+		"number": {appendUint64(nil, 5), func(v []byte) error { _, err := parseUint64(v); return err }},
 	}
 	for name, p := range parsers {
 		if err := p.parse(p.value); err != nil {

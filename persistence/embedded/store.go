@@ -31,6 +31,7 @@ type Store struct {
 	gate    gate
 	boxes   mailboxes
 	keys    keyCache
+	reclaim reclaimer
 
 	ceilingMu sync.Mutex    // held over a call of Ceiling
 	ceiling   atomic.Uint64 // as committed
@@ -50,8 +51,9 @@ func Open(dir string, opts Options) (*Store, error) {
 	opts = opts.withDefaults(dir)
 	s := &Store{dir: dir, opts: opts, floors: newFloors(opts.MinFree)}
 	s.failure = newFailure(opts.Logger, opts.Failed)
-	s.boxes.lru = newLRU[*mailbox](boxCacheLimit)
-	s.keys.lru = newLRU[keyRecord](int64(opts.KeyCache))
+	s.gate.failed = s.failure.done
+	s.boxes.lru = newBoxLRU()
+	s.keys.lru = newLRU[keyRecord](int64(opts.KeyCache), nil)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -66,6 +68,8 @@ func Open(dir string, opts Options) (*Store, error) {
 		_ = s.lock.Close()
 		return nil, fmt.Errorf("open store in %s: %w", dir, err)
 	}
+	s.failure.opened.Store(true)
+	s.startReclaimer()
 	return s, nil
 }
 
@@ -91,71 +95,94 @@ func (s *Store) open() (err error) {
 			err = fmt.Errorf("%w: %v", persistence.ErrCorrupt, r)
 		}
 	}()
-	cache := pebble.NewCache(blockCache)
-	defer cache.Unref()
-	db, err := pebble.Open(s.dir, s.engineOptions(cache))
+	if err := checkLogs(s.dir); err != nil {
+		return err
+	}
+	if err := s.openEngine(); err != nil {
+		return err
+	}
+	fresh, err := s.checkFormat()
 	if err != nil {
-		return s.readError(err)
-	}
-	s.db = db
-	if err := s.failure.failed(); err != nil {
 		return err
 	}
-	if err := s.checkFormat(); err != nil {
-		return err
+	if fresh {
+		// The engine makes the first log of a new database before it has taken on its own version, hence without the
+		// synced offsets that tell damage from a torn end. The next log has them.
+		db := s.db
+		s.db = nil
+		if err := db.Close(); err != nil {
+			return s.readError(err)
+		}
+		if err := s.openEngine(); err != nil {
+			return err
+		}
 	}
 	ceiling, err := s.number(ceilingKey)
 	s.ceiling.Store(ceiling)
 	return err
 }
 
+func (s *Store) openEngine() error {
+	cache := pebble.NewCache(blockCache + 2*memTable)
+	defer cache.Unref()
+	db, err := pebble.Open(s.dir, s.engineOptions(cache))
+	if s.db = db; err != nil {
+		return s.readError(err)
+	}
+	return s.failure.failed()
+}
+
 func (s *Store) engineOptions(cache *pebble.Cache) *pebble.Options {
 	o := &pebble.Options{
 		Lock:                        s.lock,
-		FS:                          &guard{FS: vfs.Default, failure: s.failure, free: s.opts.free, floors: s.floors},
+		FS:                          &guard{FS: s.opts.fs, failure: s.failure, free: s.opts.free, floors: s.floors},
 		Comparer:                    comparer,
 		FormatMajorVersion:          engineFormat,
 		Cache:                       cache,
 		MemTableSize:                memTable,
 		MemTableStopWritesThreshold: memTables,
+		L0StopWritesThreshold:       l0Stop,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		Logger:                      engineLogger{s.failure},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { engineLogger{s.failure}.Errorf("background: %v", err) },
-			DataCorruption: func(info pebble.DataCorruptionInfo) {
-				s.opts.Logger.Error("stored data corrupt", "path", info.Path, "error", info.Details)
-			},
+			DataCorruption:  func(pebble.DataCorruptionInfo) {}, // by default fatal; whoever reads gets the error
 			WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 				s.opts.Logger.Warn("store writes wait for the disk", "reason", info.Reason)
 			},
 		},
 	}
+	o.Experimental.ReadSamplingMultiplier = -1               // a read that schedules compactions may wait for those who write
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBits) // the other levels follow it
 	return o
 }
 
-// checkFormat reads the version of the layout, or writes it in an empty store.
-func (s *Store) checkFormat() error {
+// checkFormat reads the version of the layout, or writes it in a fresh store.
+func (s *Store) checkFormat() (fresh bool, err error) {
 	version, err := s.number(formatKey)
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case version == format:
-		return nil
+		return false, nil
 	case version != 0:
-		return fmt.Errorf("the data has format %d, and this program knows format %d: it was written by a newer enigma", version, format)
+		return false, fmt.Errorf("the data has format %d, and this program knows format %d: it was written by a newer enigma", version, format)
 	}
 	iter, err := s.db.NewIter(nil)
 	if err != nil {
-		return s.readError(err)
+		return false, s.readError(err)
 	}
-	defer iter.Close()
-	if iter.First() {
-		return fmt.Errorf("the directory holds a database that is not enigma's: %w", persistence.ErrCorrupt)
+	found := iter.First()
+	if err := iter.Close(); err != nil {
+		return false, s.readError(err)
 	}
-	if err := s.readError(iter.Error()); err != nil {
-		return err
+	if found {
+		return false, fmt.Errorf("the directory holds a database that is not enigma's: %w", persistence.ErrCorrupt)
 	}
-	return s.db.Set(formatKey, encodeUint64(format), pebble.Sync)
+	if err := s.db.Set(formatKey, appendUint64(nil, format), pebble.Sync); err != nil {
+		return false, s.readError(err)
+	}
+	return true, s.failure.failed()
 }
 
 // number reads a value that is a number; one that is not there is 0.
@@ -189,6 +216,7 @@ func (s *Store) room(what string, floor int64) error {
 		return fmt.Errorf("%s: %w: %w", what, persistence.ErrUnavailable, err)
 	}
 	if free < floor {
+		s.reclaim.nudge()
 		return fmt.Errorf("%s: %w: %d MiB free, %d MiB needed", what, persistence.ErrFull, free>>20, floor>>20)
 	}
 	return nil
@@ -218,7 +246,7 @@ func (s *Store) Ceiling(ctx context.Context, raise uint64) (uint64, error) {
 		c.end()
 		return was, nil
 	}
-	_ = c.batch.Set(ceilingKey, encodeUint64(raise), nil)
+	_ = c.batch.Set(ceilingKey, appendUint64(nil, raise), nil)
 	c.after = func() { s.ceiling.Store(raise) }
 	if err := c.commit(ctx, pebble.Sync); err != nil {
 		return 0, err
@@ -238,42 +266,25 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// closeTimeout bounds how long Close waits for an engine that has failed or hangs.
+// closeTimeout bounds how long Close waits for a disk that does not answer.
 const closeTimeout = 5 * time.Second
 
-// Close releases the store. Of a store that has failed it returns the failure; then, and if the disk does not answer,
-// the directory stays locked until the process ends.
+// Close releases the store. A store that has failed, or whose disk does not answer, cannot be closed: Close returns the
+// reason, and its directory stays locked until the process ends.
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if err := s.gate.empty(ctx); err != nil {
+	s.reclaim.stop()
+	err := s.gate.empty(ctx)
+	if err := s.failure.failed(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	if err != nil {
 		return fmt.Errorf("close store: a write is under way: %w", err)
 	}
-	if err := s.failure.failed(); err != nil {
-		return fmt.Errorf("close store: %w", errors.Join(err, s.abandon(ctx)))
-	}
+	<-s.reclaim.done
 	if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
-}
-
-// abandon closes an engine that has failed, as far as it can be closed: it may have locks held for good.
-func (s *Store) abandon(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				done <- fmt.Errorf("panic: %v", r)
-			}
-		}()
-		_ = s.db.Close() // says once more what failed
-		done <- s.lock.Close()
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

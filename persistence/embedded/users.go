@@ -31,13 +31,16 @@ const keyOverhead = 160
 func (k *keyCache) get(user protocol.UserID) (keyRecord, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.lru.get(user)
+	if e := k.lru.get(user); e != nil {
+		return e.value, true
+	}
+	return keyRecord{}, false
 }
 
 func (k *keyCache) put(user protocol.UserID, r keyRecord) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.lru.put(user, r, keyOverhead+int64(len(r.key)), nil)
+	k.lru.put(user, r, keyOverhead+int64(len(r.key)))
 }
 
 // keyOf looks a user up, in the cache and then in the engine. Unknown users have a nil key.
