@@ -148,7 +148,7 @@ func (p *persister) hold(o *op) bool {
 		o.fail(l.reason())
 		p.answer(o)
 	case o.kind == opRead && l.full:
-		o.partial = true
+		o.partial = len(l.appends) > 0
 		return false
 	case o.kind == opRead:
 		o.page = persistence.Page{Err: persistence.ErrUnavailable}

@@ -264,6 +264,7 @@ func (u *user) recv(m *letter) {
 		return
 	case m.seq >= u.nextSeq:
 		code = protocol.CodeInvalidMessage
+		u.shard.refused(code)
 	default:
 		u.delivery.confirm(m.seq)
 	}
