@@ -51,6 +51,10 @@ type player struct {
 	size int           // bytes of a payload
 	life time.Duration // about how long its connections last; 0 for as long as they can
 
+	most  int  // messages that it sends in all; 0 for no bound
+	eager bool // it writes as fast as it gets answers
+	meek  bool // what is refused is not sent again
+
 	quiet *atomic.Bool // nothing new is sent, and connections last
 	quit  chan struct{}
 
@@ -63,6 +67,16 @@ type player struct {
 	again []*sending // refused, to be sent again
 	last  uint64     // the highest seq that was received
 	conns int
+	drain int        // times that drained came
+	apart bool       // it does not connect
+	cur   *wire.Conn // nil between two
+	byes  []farewell // how the server closed its connections, if it did
+}
+
+// farewell is how the server parted from a player.
+type farewell struct {
+	announced bool // by going_away
+	status    int
 }
 
 // sending is a message on its way.
@@ -82,8 +96,7 @@ func (p *player) play() {
 			return
 		default:
 		}
-		conn, err := wire.Dial(p.addr(), "/ws/"+p.id, subprotocol)
-		if err == nil {
+		if conn := p.connect(); conn != nil {
 			p.session(conn)
 		}
 		absence := 5 + rand.IntN(20) // the server may be gone; nobody is to be busy asking
@@ -97,6 +110,34 @@ func (p *player) play() {
 	}
 }
 
+// connect connects, unless it is not to.
+func (p *player) connect() *wire.Conn {
+	p.mu.Lock()
+	apart := p.apart
+	p.mu.Unlock()
+	if apart {
+		return nil
+	}
+	conn, err := wire.Dial(p.addr(), "/ws/"+p.id, subprotocol)
+	if err != nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cur = conn
+	return conn
+}
+
+// stayAway ends the connection, and has the player not connect any more, or come again.
+func (p *player) stayAway(apart bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.apart = apart
+	if p.cur != nil {
+		p.cur.Reset()
+	}
+}
+
 // session is one connection, from ready to its end.
 func (p *player) session(conn *wire.Conn) {
 	ready, ended := make(chan struct{}), make(chan struct{})
@@ -106,8 +147,12 @@ func (p *player) session(conn *wire.Conn) {
 		p.book.Cut(p.id)
 	})
 	notes := p.book.Connected(p.id)
-	for unsaid := 0; ; {
+	for unsaid, announced := 0, false; ; {
 		op, text, err := conn.Read()
+		if op == wire.Close {
+			p.parted(announced, wire.CloseStatus(text))
+			_ = conn.Write(wire.Close, text) // the other half of the closing handshake
+		}
 		if err != nil || op == wire.Close {
 			break
 		}
@@ -119,8 +164,11 @@ func (p *player) session(conn *wire.Conn) {
 		if err := json.Unmarshal(text, &f); err != nil {
 			panic(fmt.Sprintf("%v in %q", err, text))
 		}
-		if f.Type == "ready" {
+		switch f.Type {
+		case "ready":
 			close(ready)
+		case "going_away":
+			announced = f.ReconnectMS != nil
 		}
 		if p.take(notes, &f) {
 			unsaid++
@@ -136,6 +184,13 @@ func (p *player) session(conn *wire.Conn) {
 	writing.Wait()
 }
 
+// parted notes that the server closed.
+func (p *player) parted(announced bool, status int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byes = append(p.byes, farewell{announced, status})
+}
+
 // take notes what came, and says whether it is to be confirmed.
 func (p *player) take(notes *ledger.Conn, f *v1Frame) bool {
 	switch f.Type {
@@ -149,14 +204,28 @@ func (p *player) take(notes *ledger.Conn, f *v1Frame) bool {
 		p.last = max(p.last, f.Seq)
 		p.mu.Unlock()
 		return true
+	case "drained":
+		p.mu.Lock()
+		p.drain++
+		p.mu.Unlock()
 	case "ack":
 		p.book.Acked(p.id, f.To, f.ID)
 		p.answered(f.To, f.ID, false)
 	case "error":
+		if f.ID == "" && f.Code == "USER_NOT_FOUND" {
+			return false // the player itself: the server has forgotten everybody
+		}
 		p.book.Refused(p.id, f.To, f.ID, f.Code)
 		p.answered(f.To, f.ID, true)
 	}
 	return false
+}
+
+// drained returns how often drained came.
+func (p *player) drained() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.drain
 }
 
 // answered takes a message from those without an answer. A refused one will be sent again.
@@ -166,7 +235,7 @@ func (p *player) answered(to, id string, refused bool) {
 	for i, s := range p.open {
 		if s.id == id && s.to == to {
 			p.open = append(p.open[:i], p.open[i+1:]...)
-			if refused {
+			if refused && !p.meek {
 				p.again = append(p.again, s)
 			}
 			return
@@ -176,6 +245,9 @@ func (p *player) answered(to, id string, refused bool) {
 
 // pace returns after how long a player writes again: sometimes a few messages, sometimes many at once.
 func (p *player) pace() time.Duration {
+	if p.eager {
+		return time.Millisecond
+	}
 	return time.Duration(1+p.random.IntN(50)) * time.Millisecond
 }
 
@@ -247,6 +319,9 @@ func (p *player) more(conn *wire.Conn, n int) (sent int, ok bool) {
 	p.open = append(p.open, again...)
 	batch := again
 	room := window - len(p.open)
+	if p.most > 0 {
+		room = min(room, p.most-p.count)
+	}
 	for len(p.to) > 0 && !p.quiet.Load() && sent < min(n, room) {
 		id := fmt.Sprintf("%.4s-%d", p.id, p.count)
 		s := &sending{to: p.to[p.count%len(p.to)], id: id, payload: ledger.Payload(id, p.size)}

@@ -264,6 +264,13 @@ func (l *Ledger) Open() int {
 	return n
 }
 
+// Came returns how many messages of a sender have come to a recipient.
+func (l *Ledger) Came(from, to string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.flow(pair{from, to}).came)
+}
+
 // String shows the counts on one line.
 func (c Count) String() string {
 	var codes []string
