@@ -154,3 +154,25 @@ func TestBroker_ServesAClientThatNeverConfirms(t *testing.T) {
 		c.drop()
 	}
 }
+
+// More than the window of a v1 client stands in its outbox; each confirm lets more of it go, without anything else to
+// move it.
+func TestBroker_MovesTheWindowOfAV1Client(t *testing.T) {
+	b := newBroker(t, newMemory())
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a, c := attach(t, b, alice), attach(t, b, bob, v1)
+	c.nextN(2)
+	const total = 700
+	for i := range total {
+		a.send(bob, fmt.Sprint(i))
+	}
+	for taken := 0; taken < total; {
+		n := min(256, total-taken)
+		got := c.nextN(n)
+		if c.silent(); n == 256 && got[255].Payload != fmt.Sprint(taken+255) {
+			t.Fatalf("got %+v", got[255])
+		}
+		c.recv(got[n-1].Seq)
+		taken += n
+	}
+}

@@ -270,6 +270,9 @@ func (d *delivery) confirm(seq uint64) {
 		}
 	})
 	d.recents.settleKept(seq, d.ackOnce)
+	if d.out.sent < d.sendLimit() {
+		d.port.dirty() // the window of a v1 client has moved
+	}
 	if stored {
 		d.port.confirmStored(seq)
 	}

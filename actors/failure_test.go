@@ -107,6 +107,21 @@ func TestUnknownOutcome_IsRepeatedUntilKnown(t *testing.T) {
 	c.silent()
 }
 
+func TestUnknownOutcome_IsToldToTheSenderInTime(t *testing.T) {
+	store := newFaulty()
+	b := newBroker(t, store)
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a := attach(t, b, alice)
+	a.send(bob, "first")
+	if err := store.Await(t.Context(), storetest.Append, 1); err != nil {
+		t.Fatal(err)
+	}
+	store.Set(storetest.Fault{After: persistence.ErrUnknownOutcome}, storetest.Append)
+	a.send(bob, "second")
+	expect(t, a.next(), unavailable(bob))
+	store.Heal()
+}
+
 func TestAcceptedMail_WaitsForTheStore(t *testing.T) {
 	store := newFaulty()
 	b := newBroker(t, store)

@@ -66,13 +66,15 @@ type persister struct {
 	pid    *actor.PID
 
 	// Of the actor.
-	blocked map[protocol.UserID]*line
-	order   []protocol.UserID // of blocked, in which they are repeated
-	wait    time.Duration     // until the next repetition
-	timer   *time.Timer
-	calls   calls
-	phases  map[protocol.UserID]opKind
-	lost    atomic.Int64 // envelopes in blocked: lost if the broker ended now
+	blocked  map[protocol.UserID]*line
+	order    []protocol.UserID // of blocked, in which they are repeated
+	wait     time.Duration     // until the next repetition
+	timer    *time.Timer
+	calls    calls
+	phases   map[protocol.UserID]opKind
+	failed   bool         // a call of this round did
+	answered atomic.Int64 // when the store last answered as it should, on the monotonic clock
+	lost     atomic.Int64 // envelopes in blocked: lost if the broker ended now
 }
 
 // line is what waits of one user: the appends, the blocked one first, and behind them one confirm, for confirms are
@@ -231,6 +233,7 @@ func (p *persister) retry() {
 // be called again.
 func (p *persister) finish(o *op, again bool, err error) {
 	if isDown(err) {
+		p.failed = true
 		p.broker.storeFailed(err)
 	}
 	if again {
@@ -254,7 +257,11 @@ func (p *persister) answer(o *op) {
 func (p *persister) call() {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
+	p.failed = false
 	p.calls.run(ctx, p)
+	if !p.failed {
+		p.answered.Store(int64(p.broker.config.clock.Mono()))
+	}
 	p.calls.deliver()
 }
 

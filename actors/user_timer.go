@@ -57,13 +57,18 @@ func (u *user) deadline() time.Duration {
 // tick does what is due.
 func (u *user) tick() {
 	now := u.shard.now
+	if len(u.until) > 0 && u.until[0] <= now && u.storeMoves() {
+		u.until[0] = now + parkPatience/4
+	}
 	for len(u.until) > 0 && u.until[0] <= now {
 		u.delivery.expired(u.appends[0])
 		u.appends, u.until = u.appends[1:], u.until[1:]
 	}
 	switch {
 	case u.state == loading:
-		if now >= u.idleAt+parkPatience {
+		if now >= u.idleAt+parkPatience && u.storeMoves() {
+			u.idleAt = now - parkPatience*3/4
+		} else if now >= u.idleAt+parkPatience {
 			u.settleWaiting(protocol.CodeStoreUnavailable, "", false)
 		}
 	case u.link == nil:
@@ -73,6 +78,13 @@ func (u *user) tick() {
 	default:
 		u.tickConn(now)
 	}
+}
+
+// storeMoves says that the store has answered a call within the patience: what waits then has only to queue, for the
+// store is slow, not down.
+func (u *user) storeMoves() bool {
+	p := u.shard.broker.persisters[u.shard.broker.persisterOf(u.id)]
+	return u.shard.broker.config.clock.Mono()-time.Duration(p.answered.Load()) < parkPatience
 }
 
 func (u *user) tickConn(now time.Duration) {
