@@ -105,7 +105,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if before != nil && before(w, r) {
 		return
 	}
-	opts := &websocket.AcceptOptions{InsecureSkipVerify: true}
+	pongs := new(atomic.Int64)
+	opts := &websocket.AcceptOptions{InsecureSkipVerify: true, OnPongReceived: func(context.Context, []byte) { pongs.Add(1) }}
 	if !plain {
 		opts.Subprotocols = []string{protocol.Subprotocol}
 	}
@@ -115,7 +116,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	conn.SetReadLimit(1 << 20)
 	p := &peer{t: f.t, Conn: conn, raw: raw, user: r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:],
-		frames: make(chan []byte, 4096), gone: make(chan struct{})}
+		pongs: pongs, frames: make(chan []byte, 4096), gone: make(chan struct{})}
 	if !mute {
 		go p.pump()
 	}
@@ -193,6 +194,7 @@ type peer struct {
 	t      testing.TB
 	raw    net.Conn
 	user   string
+	pongs  *atomic.Int64 // that came
 	frames chan []byte   // from the client, in order
 	gone   chan struct{} // closed when the connection has ended, after end is set
 	end    error

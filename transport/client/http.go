@@ -167,12 +167,12 @@ func (e *endpoint) do(cfg *config, req *http.Request) (*answer, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, httpError(resp)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
 		return nil, err
 	}
 	var a answer
-	if err := json.Unmarshal(body, &a); err != nil || len(body) > maxBody {
+	if err := json.Unmarshal(body, &a); err != nil {
 		return nil, fmt.Errorf("%w: the answer is not the JSON expected", ErrProtocol)
 	}
 	return &a, nil

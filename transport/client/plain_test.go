@@ -251,6 +251,38 @@ func TestPlain_AfterV1(t *testing.T) {
 	})
 }
 
+// Nor can what was written without an id be repeated with one.
+func TestPlain_BeforeV1(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, stop := newPipeFake(t)
+		f.plain, f.mute = true, true
+		go func() {
+			p := f.accept()
+			p.raw.Read(make([]byte, 16)) // the Ping; net/http may have its first byte already
+			p.plainMessage("ready")
+			f.peers <- p
+		}()
+		c, err := f.tryDial(alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := f.accept()
+		f.mu.Lock()
+		f.plain, f.mute = false, false
+		f.mu.Unlock()
+		sent := sending(c, t.Context(), bob, "x")
+		synctest.Wait()
+		p.cut()
+		p = f.acceptReady()
+		if err := <-sent; !errors.Is(err, client.ErrUnknownOutcome) {
+			t.Errorf("send: %v", err)
+		}
+		p.quiet(time.Second)
+		finish(t, c)
+		stop()
+	})
+}
+
 // A write that breaks leaves the outcome unknown; without ids it is not repeated.
 func TestPlain_BrokenWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -171,9 +171,12 @@ func TestConfirm_Coalesces(t *testing.T) {
 		for range 15 {
 			receive(t, c).Confirm()
 		}
-		synctest.Wait() // without waiting: nothing else is at hand
+		start := time.Now()
 		for last := uint64(5); last < 20; {
 			last = p.want("recv").Seq
+		}
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("the last confirm waited %v though nothing else was at hand", waited)
 		}
 		// A quarter of the window goes at once, whatever is at hand.
 		for i := range 128 {
@@ -183,9 +186,9 @@ func TestConfirm_Coalesces(t *testing.T) {
 		for range 64 {
 			receive(t, c).Confirm()
 		}
-		synctest.Wait()
-		if got := p.want("recv"); got.Seq != 163 {
-			t.Errorf("recv %d", got.Seq)
+		start = time.Now()
+		if got := p.want("recv"); got.Seq != 163 || time.Since(start) != 0 {
+			t.Errorf("recv %d after %v", got.Seq, time.Since(start))
 		}
 		finish(t, c)
 		stop()
@@ -353,20 +356,48 @@ func TestReceive_TurnsAwayWhatFindsNoRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range kept {
+		if i == 100 { // there is room for one more now, but there was none for those before it
+			p.message(all+1, "", "x")
+			p.write(`{"type":"drained"}`)
+			p.ackNext(c)
+		}
 		m := receive(t, c)
 		if m.Seq != uint64(i+1) {
 			t.Fatalf("received %d, want %d", m.Seq, i+1)
 		}
 		m.Confirm()
 	}
+	select {
+	case <-c.Drained():
+		t.Error("drained, without what was turned away")
+	default:
+	}
 	p = f.acceptReady()
 	seq := p.want("recv").Seq
 	for i := int(seq); i < all; i++ {
 		p.message(i+1, "", "x")
 	}
+	p.write(`{"type":"drained"}`)
 	for i := kept; i < all; i++ {
 		if m := receive(t, c); m.Seq != uint64(i+1) {
 			t.Fatalf("received %d, want %d", m.Seq, i+1)
 		}
+	}
+	<-c.Drained()
+}
+
+// ackNext has the client send a message and acknowledges it: by then all that was written before has been read.
+func (p *peer) ackNext(c *client.Client) {
+	p.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- c.Send(context.Background(), bob, "sync") }()
+	for {
+		if f := p.read(); f.Type == "send" {
+			p.ack(f)
+			break
+		}
+	}
+	if err := <-done; err != nil {
+		p.t.Error(err)
 	}
 }

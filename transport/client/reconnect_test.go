@@ -346,6 +346,10 @@ func TestPing_IsAnswered(t *testing.T) {
 			t.Errorf("ping: %v", err)
 		}
 	}
+	time.Sleep(20 * time.Millisecond)
+	if n := p.pongs.Load(); n != 3 {
+		t.Errorf("%d Pongs for 3 Pings", n)
+	}
 }
 
 func TestReconnect_AfterAReset(t *testing.T) {

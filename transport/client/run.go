@@ -78,7 +78,6 @@ func (c *config) backoff(cause error, attempt int, random float64) time.Duration
 		}
 		d *= 2
 	}
-	d = min(d, c.maxDelay)
 	d = d/2 + time.Duration(random*float64(d/2))
 	if d < atLeast {
 		d = spread(atLeast, random)

@@ -92,8 +92,6 @@ func (c *Client) Post(ctx context.Context, to, payload string, opts ...SendOptio
 	case c.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-c.closing:
-		return nil, ErrClosed
 	case <-c.done:
 		return nil, c.err
 	}

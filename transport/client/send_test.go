@@ -175,9 +175,30 @@ func TestSend_CloseForSizeSettlesTheLargest(t *testing.T) {
 	}
 }
 
-func TestSend_ContextEnds(t *testing.T) {
+// An old complaint has nothing to do with how the connection ends later.
+func TestSend_OldErrorIsNotTheReasonOfTheEnd(t *testing.T) {
 	f := newFake(t)
 	c, p := f.dial(alice, client.WithBackoff(time.Millisecond, time.Millisecond))
+	defer finish(t, c)
+	for _, end := range []func(){func() { p.message(1, "", "x"); p.cut() }, func() { p.Close(1001, "") }} {
+		sent := sending(c, t.Context(), bob, "x")
+		got := p.want("send")
+		p.write(`{"type":"error","code":"MESSAGE_TOO_LARGE","error":"Message too large"}`)
+		end()
+		p = f.acceptReady()
+		if again := p.want("send"); again != got {
+			t.Errorf("sent again %+v, first %+v", again, got)
+		}
+		p.ack(got)
+		if err := outcome(t, sent); err != nil {
+			t.Errorf("send: %v", err)
+		}
+	}
+}
+
+func TestSend_ContextEnds(t *testing.T) {
+	f := newFake(t)
+	c, p := f.dial(alice, client.WithBackoff(time.Millisecond, time.Millisecond), client.WithOutbox(1))
 	defer finish(t, c)
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := sending(c, ctx, bob, "written", client.WithID("1"))
