@@ -183,12 +183,12 @@ var meddlers = map[string]struct {
 
 // TestControl_MeddlersAreFound puts each of them between the users and a server that does everything right.
 func TestControl_MeddlersAreFound(t *testing.T) {
+	s := newSite(t, roomy...)
 	for name, meddling := range meddlers {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, roomy...)
 			m := &meddler{do: meddling.do, caught: make(map[string]wire.Frame)}
 			proxy := wire.StartProxy(t, s.address, m.tap)
-			l := newLoad(t, s, crowd{steady: 3, away: 1, rate: 2000, size: 100})
+			l := newLoad(t, s, crowd{name: name, steady: 3, away: 1, rate: 2000, size: 100})
 			l.addr = func() string { return proxy.Addr }
 			l.start()
 			time.Sleep(500 * time.Millisecond)

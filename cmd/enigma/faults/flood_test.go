@@ -15,7 +15,7 @@ import (
 
 // growth bounds, in MiB, how much more memory the server may take when somebody does not read. What is sent to him is
 // several times that.
-const growth = 48
+const growth = 48 * slowdown
 
 // TestFlood_RecipientWhoNeverReads sends a mass of messages to somebody who does not read, and to others who do. The
 // server keeps what the quota admits and refuses the rest; nobody else notices; when he reads again he gets all that was
@@ -26,12 +26,12 @@ func TestFlood_RecipientWhoNeverReads(t *testing.T) {
 	s := newSite(t, "--store", redistest.Start(t).URL(), "--memory", "64MiB", "--mailbox-messages", fmt.Sprint(quota), "--mailbox-bytes", "1GiB")
 	book := ledger.New()
 	mute := connectPlain(t, s.address(), s.Login("mute"), book)
-	mute.ShrinkReceive(64 << 10)
+	mute.Shrink(64 << 10)
 	l := newLoad(t, s, crowd{steady: 5, rate: 1_000_000, size: 1000})
 	l.book = book
 	for i, p := range l.players {
 		p.book, p.eager, p.meek = book, true, true
-		p.most = pick(150_000, 1_000_000) / 3
+		p.most = pick(150_000/slowdown, 1_000_000) / 3
 		if p.to = []string{mute.id, l.players[3].id, l.players[4].id}; i >= 3 {
 			p.to = nil // the two read
 		}
@@ -112,9 +112,9 @@ func newFlooder(t testing.TB, s *site, book *ledger.Ledger, id, to string, v1 bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.ShrinkReceive(64 << 10)
+	conn.Shrink(64 << 10)
 	return &flooder{
-		t: t, book: book, conn: conn, id: id, to: to, v1: v1, total: pick(20_000, 500_000), errs: make(map[string]int),
+		t: t, book: book, conn: conn, id: id, to: to, v1: v1, total: pick(20_000/slowdown, 500_000), errs: make(map[string]int),
 		read: make(chan struct{}), more: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }

@@ -33,6 +33,7 @@ type load struct {
 
 // crowd says who takes part in a load.
 type crowd struct {
+	name                   string // in their keys
 	steady, flapping, away int
 	rate                   int // messages per second, all together
 	size                   int // bytes of a payload
@@ -45,8 +46,8 @@ var usual = crowd{steady: 4, flapping: 4, away: 3, rate: 2600, size: 200}
 func newLoad(t testing.TB, s *site, c crowd) *load {
 	t.Helper()
 	l := &load{t: t, site: s, addr: s.address, book: ledger.New(), quit: make(chan struct{})}
-	steady, flapping := s.login("steady", c.steady), s.login("flapping", c.flapping)
-	l.away = s.login("away", c.away)
+	steady, flapping := s.login(c.name+"steady", c.steady), s.login(c.name+"flapping", c.flapping)
+	l.away = s.login(c.name+"away", c.away)
 	all := slices.Concat(steady, flapping, l.away)
 	for i, id := range slices.Concat(steady, flapping) {
 		p := &player{

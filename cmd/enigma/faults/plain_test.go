@@ -3,6 +3,7 @@ package faults_test
 import (
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,10 +52,18 @@ func (p *plain) send(to string, n, size int) {
 
 // trySend is send where a connection that breaks is no failure of the test.
 func (p *plain) trySend(to string, n, size int) error {
-	frames := make([]wire.Frame, n)
-	for i := range frames {
-		id := fmt.Sprintf("%.4s-%d", p.id, p.count)
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%.4s-%d", p.id, p.count)
 		p.count++
+	}
+	return p.sendAs(to, ids, size)
+}
+
+// sendAs sends messages with these ids.
+func (p *plain) sendAs(to string, ids []string, size int) error {
+	frames := make([]wire.Frame, len(ids))
+	for i, id := range ids {
 		payload := ledger.Payload(id, size)
 		p.book.Sent(p.id, to, id, payload)
 		text, err := json.Marshal(plainFrame{From: p.id, To: to, Payload: payload})
@@ -147,14 +156,36 @@ func (p *plain) barrier(ping func(payload []byte)) {
 	}
 }
 
+// rest reads and confirms what there is: one to itself, sent now, comes behind it.
+func (p *plain) rest() {
+	p.t.Helper()
+	for last := p.mark(); p.expect(1, p.pong)[0] != last; {
+	}
+	p.pong(p.pingAfter())
+	p.barrier(p.pong)
+	p.Reset()
+}
+
 // nothing checks that no message comes: one to itself, sent now, comes first.
 func (p *plain) nothing() {
 	p.t.Helper()
-	p.send(p.id, 1, 20)
-	want := fmt.Sprintf("%.4s-%d", p.id, p.count-1)
+	want := p.mark()
 	if got := p.expect(1, p.pong); got[0] != want {
 		p.t.Errorf("%s came, want nothing but %s", got[0], want)
 	}
+}
+
+// marks counts the messages of mark.
+var marks atomic.Int64
+
+// mark sends a message to the user itself that is like no other, and returns its id.
+func (p *plain) mark() string {
+	p.t.Helper()
+	id := fmt.Sprint("mark", marks.Add(1))
+	if err := p.sendAs(p.id, []string{id}, 0); err != nil {
+		p.t.Fatal(err)
+	}
+	return id
 }
 
 // closed reads until the server's Close and returns its status.

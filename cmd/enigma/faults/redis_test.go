@@ -35,6 +35,7 @@ func TestRedis_KilledUnderLoad(t *testing.T) {
 // TestRedis_PausedUnderLoad stops the store with its connections open: what it was sent it executes when it goes on,
 // long after everybody has given up on it.
 func TestRedis_PausedUnderLoad(t *testing.T) {
+	t.Parallel() // it mostly waits
 	o, redis := newRedisOutage(t)
 	for range pick(1, 5) {
 		redis.Pause()

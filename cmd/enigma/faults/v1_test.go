@@ -121,9 +121,10 @@ func TestV1_ConfirmsOfWhatWasNeverSentDeleteNothing(t *testing.T) {
 
 // TestV1_OneMessageExpiresAmongOthers stores messages of which one is to live for two seconds.
 func TestV1_OneMessageExpiresAmongOthers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // it mostly waits
+			t.Parallel()
 			s := newSite(t, "--store", store(t))
 			alice, away, slow := s.Login("alice"), s.Login("away"), s.Login("slow")
 			a, b := connectV1(t, s, alice), connectV1(t, s, slow)

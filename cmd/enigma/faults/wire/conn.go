@@ -134,8 +134,11 @@ func CloseStatus(payload []byte) int {
 // ReadBy sets until when reads wait; the zero time is for ever.
 func (c *Conn) ReadBy(deadline time.Time) { _ = c.nc.SetReadDeadline(deadline) } // fails on a closed one only, as the read will
 
-// ShrinkReceive makes the kernel take in little for a client that does not read.
-func (c *Conn) ShrinkReceive(bytes int) { _ = c.nc.SetReadBuffer(bytes) } // a hint: the kernel has bounds of its own
+// Shrink makes the kernel keep little for a client that does not read, or whom nobody reads.
+func (c *Conn) Shrink(bytes int) {
+	_ = c.nc.SetReadBuffer(bytes) // hints: the kernel has bounds of its own
+	_ = c.nc.SetWriteBuffer(bytes)
+}
 
 // End closes the connection without a word, as a process that ends does. What was not read makes it a reset.
 func (c *Conn) End() { _ = c.nc.Close() }
