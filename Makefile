@@ -8,7 +8,7 @@ COUNT ?= 6
 # What the race detector is worth its time for: whatever shares memory between goroutines.
 RACE = ./actors/... ./transport/... ./persistence/... ./cmd/...
 
-.PHONY: run build test lint fmt bench soak fuzz tools
+.PHONY: run build test lint fmt bench bench-compare bench-peers soak fuzz tools
 
 run: build ## build the server and run it on its defaults
 	bin/enigma serve
@@ -32,6 +32,13 @@ fmt: ## format all sources
 
 bench: ## benchmarks; compare two runs with: go tool benchstat OLD NEW
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 2h ./...
+
+bench-compare: ## benchmarks of the revision BASE and of the working tree, compared; BENCH and COUNT apply
+	BENCH='$(BENCH)' COUNT='$(COUNT)' bench/compare.sh '$(BASE)'
+
+bench-peers: ## the server beside the floor, NATS and mosquitto under the same load
+	@.ci/need mosquitto
+	cd bench/peers && go run .
 
 soak: tools ## the long versions of the tests that have one
 	ENIGMA_SOAK=1 go test -count 1 -timeout 6h ./...

@@ -63,5 +63,5 @@ type User struct {
 type State struct {
 	Seen, Confirmed uint64 // recipient: the highest sequence number received, and confirmed
 	Pending         []byte // stream dialects: the beginning of a message that has not come as a whole
-	Ready           bool   // Ready was reported
+	Extra           any    // whatever else
 }
