@@ -74,6 +74,22 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendTransaction is what a batch gains from being one transaction: a server that forbids MULTI gets the same
+// calls as a plain pipeline.
+func BenchmarkAppendTransaction(b *testing.B) {
+	for name, args := range map[string][]string{"yes": nil, "no": {"--rename-command", "MULTI", ""}} {
+		b.Run(name, func(b *testing.B) {
+			s := newBencher(b, redistest.Start(b, args...).URL(), 1024)
+			begin, n := time.Now(), 0
+			for b.Loop() {
+				s.append(b, 1, false)
+				n += len(s.batch)
+			}
+			perSecond(b, n, begin)
+		})
+	}
+}
+
 func BenchmarkAppendCluster(b *testing.B) {
 	s := newBencher(b, redistest.StartCluster(b, 3).URL(), 1024)
 	begin, n := time.Now(), 0

@@ -22,9 +22,9 @@ const maxPipeline = 1024
 // exec runs calls that are independent of one another and fills one result per call.
 //
 // Without a cluster, a batch of writes goes as one transaction: Redis executes it in one turn of its event loop and
-// syncs its append-only file once, where a bare pipeline is read in pieces of 16 KiB with a sync each (measured: 2.6
-// times as many appends a second). In a cluster a transaction may not span slots. Memory being exhausted, Redis queues
-// nothing into a transaction, also not what frees memory: see [Store.again].
+// syncs its append-only file once, where a bare pipeline is read in pieces of some 16 KiB with a sync each. In a
+// cluster a transaction may not span slots. Memory being exhausted, Redis queues nothing into a transaction, also not
+// what frees memory: see [Store.again].
 func (s *Store) exec(ctx context.Context, calls []call, transact bool) []rueidis.RedisResult {
 	results := make([]rueidis.RedisResult, len(calls))
 	transact = transact && !s.clustered && len(calls) > 1
