@@ -136,6 +136,7 @@ func TestRun_FindsWhatAServerDoesWrong(t *testing.T) {
 		"connections lost": func(r *relay, m envelope, text []byte) { r.conns[m.To].Close() },
 	} {
 		t.Run(want, func(t *testing.T) {
+			t.Parallel()
 			cfg := short(load.Oneway)
 			cfg.Server, cfg.Users, cfg.Rate, cfg.Patience = (&relay{wrong: wrong}).start(t), 4, 500, 200*time.Millisecond
 			r, err := load.Run(t.Context(), cfg)
