@@ -42,7 +42,7 @@ func (d *delivery) unhold() {
 }
 
 // maxPage is how many bytes of payloads a page has at most, beside its first envelope's.
-const maxPage = 64 << 10
+const maxPage = 128 << 10
 
 // next asks for the following page, if one is wanted and there is room for it.
 func (d *delivery) next() {
@@ -50,11 +50,8 @@ func (d *delivery) next() {
 		d.known && d.parking == 0 && d.storedTo <= d.placed {
 		return
 	}
-	window := maxUnconfirmed // a plain client that never answers a Ping gets so much of its mail on each conn
-	if d.profile == V1 {
-		window = maxUnacked
-	}
-	count := min(window-d.out.len(), maxUnacked)
+	// More than a v1 client's window is read ahead: it is sent as the window moves, without the store's delay in between.
+	count := min(maxUnconfirmed-d.out.len(), 2*maxUnacked)
 	space := d.bounds.OutboxBytes - d.out.bytes()
 	if d.out.len() > 0 && (count < maxUnacked/2 || space < d.bounds.OutboxBytes/2) {
 		return

@@ -22,6 +22,13 @@ func unavailable(to protocol.UserID) frame {
 	return frame{Error: "Message store unavailable", Code: "STORE_UNAVAILABLE", To: to.String()}
 }
 
+// settled waits until a conn's mail has been read: until something sent to itself has come back live.
+func settled(t *testing.T, c *conn) {
+	t.Helper()
+	c.send(c.id, "to myself")
+	expect(t, c.next(), message(c.id, c.id, "to myself"))
+}
+
 func TestStoreDown_RefusesMailForAwayUsersAndDeliversLive(t *testing.T) {
 	store := newFaulty()
 	b := newBroker(t, store)
@@ -29,6 +36,7 @@ func TestStoreDown_RefusesMailForAwayUsersAndDeliversLive(t *testing.T) {
 	a, c := attach(t, b, alice), attach(t, b, bob)
 	a.send(bob, "before")
 	c.next()
+	settled(t, a) // or its first read fails, and it is closed
 	store.Set(storetest.Fault{Before: persistence.ErrUnavailable},
 		storetest.Append, storetest.Keys, storetest.Read, storetest.PutKeys, storetest.Ping, storetest.Confirm)
 	a.send(carol, "x")
