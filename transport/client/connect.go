@@ -204,21 +204,19 @@ func (c *Client) awaitReady(ctx context.Context, cn *conn) error {
 
 // prove answers a challenge. Without a prover it declines.
 func (c *Client) prove(ctx context.Context, cn *conn, f *frame) error {
-	ch, err := f.challenge(c.server.authority, c.id)
+	challenge, err := f.challenge()
 	if err != nil {
 		return err
 	}
-	var p Proof
+	var p protocol.Proof
 	if c.cfg.prover != nil {
-		if p, err = c.cfg.prover.Prove(ctx, ch); err != nil {
+		user, _ := protocol.ParseUserID(c.id) // checked by Dial
+		claim := protocol.Claim{Authority: c.server.authority, User: user}
+		if p, err = c.cfg.prover.Prove(ctx, challenge, claim); err != nil {
 			return err
 		}
 	}
-	answer, err := p.frame()
-	if err != nil {
-		return err
-	}
-	return cn.w.write(appendFrame(nil, ws.OpText, answer), c.cfg.answerTimeout)
+	return cn.w.write(appendFrame(nil, ws.OpText, protocol.AppendProof(nil, p)), c.cfg.answerTimeout)
 }
 
 func (c *Client) ready(cn *conn, f *frame) (err error) {

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -74,6 +75,8 @@ func TestDial_RefusesBadArguments(t *testing.T) {
 		{url: "h:80", user: alice},
 		{url: "http://", user: alice},
 		{url: "http://u:p@h", user: alice},
+		{url: "http://[::1", user: alice},
+		{url: "http://a;b", user: alice},
 		{url: "http://h/?a=b", user: alice},
 		{url: "http://h/#a", user: alice},
 		{url: "http://h\x00", user: alice},
@@ -224,10 +227,10 @@ func TestDial_DeclinesToProve(t *testing.T) {
 	finish(t, c)
 }
 
-type prover func(context.Context, client.Challenge) (client.Proof, error)
+type prover func(*protocol.Challenge, protocol.Claim) (protocol.Proof, error)
 
-func (f prover) Prove(ctx context.Context, c client.Challenge) (client.Proof, error) {
-	return f(ctx, c)
+func (f prover) Prove(_ context.Context, c *protocol.Challenge, claim protocol.Claim) (protocol.Proof, error) {
+	return f(c, claim)
 }
 
 func TestDial_Proves(t *testing.T) {
@@ -242,12 +245,12 @@ func TestDial_Proves(t *testing.T) {
 		}
 		p.write(`{"type":"ready","userId":%q,"proven":true}`, alice)
 	}()
-	c, err := f.tryDial(alice, client.WithProver(prover(func(ctx context.Context, ch client.Challenge) (client.Proof, error) {
+	c, err := f.tryDial(alice, client.WithProver(prover(func(ch *protocol.Challenge, claim protocol.Claim) (protocol.Proof, error) {
 		if ch.Alg != "x25519" || string(ch.EPK) != "epk" || string(ch.Nonce) != string(nonce) || ch.Exp != 1800000000 ||
-			ch.UserID != alice || "http://"+ch.Authority != f.url {
-			t.Errorf("challenge %+v", ch)
+			claim.User.String() != alice || "http://"+claim.Authority != f.url {
+			t.Errorf("challenge %+v, claim %+v", ch, claim)
 		}
-		return client.Proof{Tag: []byte("the tag")}, nil
+		return protocol.Proof{Tag: []byte("the tag")}, nil
 	})))
 	if err != nil {
 		t.Fatal(err)
@@ -255,6 +258,56 @@ func TestDial_Proves(t *testing.T) {
 	defer finish(t, c)
 	if !c.Proven() || c.Limits() != (protocol.Limits{}) {
 		t.Errorf("proven %v, limits %+v", c.Proven(), c.Limits())
+	}
+}
+
+// A server that verifies takes the proof, on a connection later too, and only of the key's owner.
+func TestKeyProver(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := "ed25519:" + base64.RawURLEncoding.EncodeToString(public)
+	provable, ok := protocol.ParseProvableKey([]byte(key))
+	if !ok {
+		t.Fatal("the key is not provable")
+	}
+	f := newFake(t)
+	claim := protocol.Claim{Authority: strings.TrimPrefix(f.url, "http://"), User: protocol.NewUserID([]byte(key)), PublicKey: []byte(key)}
+	verify := func() *peer {
+		p := f.accept()
+		ch, err := provable.Challenge(time.Now())
+		if err != nil {
+			t.Error(err)
+		}
+		p.write("%s", ch.Append(nil))
+		sig, _ := base64.RawURLEncoding.DecodeString(p.want("proof").Sig)
+		if !ch.Verify(time.Now(), &claim, protocol.Proof{Sig: sig}) {
+			t.Error("the proof is wrong")
+		}
+		p.write(`{"type":"ready","userId":%q,"proven":true}`, idOf(key))
+		return p
+	}
+	first := make(chan *peer, 1)
+	go func() { first <- verify() }()
+	c, err := f.tryDial(idOf(key), client.WithProver(client.KeyProver(key, private)), client.WithBackoff(1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer finish(t, c)
+	(<-first).cut()
+	verify()
+	if !c.Proven() {
+		t.Error("not proven")
+	}
+
+	ch, err := provable.Challenge(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { f.accept().write("%s", ch.Append(nil)) }()
+	if _, err := f.tryDial(alice, client.WithProver(client.KeyProver(key, private))); !errors.Is(err, client.ErrKeyMismatch) {
+		t.Errorf("dial as another user: %v", err)
 	}
 }
 
@@ -267,8 +320,8 @@ func TestDial_ProverFails(t *testing.T) {
 		ended <- p.ended()
 	}()
 	locked := errors.New("the key is locked")
-	_, err := f.tryDial(alice, client.WithProver(prover(func(context.Context, client.Challenge) (client.Proof, error) {
-		return client.Proof{}, locked
+	_, err := f.tryDial(alice, client.WithProver(prover(func(*protocol.Challenge, protocol.Claim) (protocol.Proof, error) {
+		return protocol.Proof{}, locked
 	})))
 	if !errors.Is(err, locked) {
 		t.Errorf("dial: %v", err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
@@ -48,6 +47,10 @@ func parseServer(serverURL string) (*endpoint, error) {
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("enigma: server URL: must end with its path")
 	}
+	authority, ok := protocol.Authority(u.Host)
+	if !ok {
+		return nil, errors.New("enigma: server URL: malformed host")
+	}
 	if u.Path == "" {
 		u.Path = "/" // JoinPath would make a relative path of it
 	}
@@ -55,31 +58,8 @@ func parseServer(serverURL string) (*endpoint, error) {
 		base:      u,
 		hostname:  u.Hostname(),
 		addr:      net.JoinHostPort(u.Hostname(), port),
-		authority: authority(u.Hostname(), port),
+		authority: authority,
 	}, nil
-}
-
-// authority is the canonical form of the host that was dialled: both ends put it into the proof's transcript.
-func authority(hostname, port string) string {
-	host := strings.TrimSuffix(asciiLower(hostname), ".")
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if port == "80" || port == "443" {
-		return host
-	}
-	return host + ":" + port
-}
-
-// asciiLower leaves other letters alone: the contract says ASCII, and strings.ToLower maps some of them into it.
-func asciiLower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
 
 // webSocket is the URL of a user's WebSocket.

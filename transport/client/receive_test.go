@@ -255,6 +255,30 @@ func TestResume_ConfirmsWhileDisconnected(t *testing.T) {
 	}
 }
 
+// What the server does not have any more does not count, even if its receiver holds it still.
+func TestResume_HeldMessagesThatTheServerLost(t *testing.T) {
+	f := newFake(t)
+	c, p := f.dial(alice, client.WithBackoff(time.Millisecond, time.Millisecond))
+	defer finish(t, c)
+	p.message(1, "held", "x")
+	held := receive(t, c)
+	p.cut()
+	p = f.acceptReady()
+	p.message(50, "new", "x")
+	receive(t, c).Confirm()
+	if got := p.want("recv"); got.Seq != 50 {
+		t.Errorf("recv %d", got.Seq)
+	}
+	p.message(51, "held", "x") // its sender has sent it again
+	p.message(52, "newer", "x")
+	receive(t, c).Confirm()
+	p.quiet(50 * time.Millisecond)
+	held.Confirm()
+	if got := p.want("recv"); got.Seq != 52 {
+		t.Errorf("recv %d", got.Seq)
+	}
+}
+
 func TestWithLastSeq(t *testing.T) {
 	f := newFake(t)
 	c, p := f.dial(alice, client.WithLastSeq(41))
