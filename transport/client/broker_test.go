@@ -130,6 +130,28 @@ func TestBroker_StoredMailAndLastSeq(t *testing.T) {
 	finish(t, b)
 }
 
+// What was confirmed right before Close is confirmed.
+func TestBroker_CloseConfirms(t *testing.T) {
+	n := newNode(t)
+	if _, err := client.Login(t.Context(), n.url(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	a := dialKey(t, n.url(), "alice")
+	defer finish(t, a)
+	for round := range 20 {
+		if err := a.Send(t.Context(), bob, fmt.Sprint(round)); err != nil {
+			t.Fatal(err)
+		}
+		b := dialKey(t, n.url(), "bob")
+		m := receive(t, b)
+		if m.Payload != fmt.Sprint(round) {
+			t.Errorf("received %q in round %d", m.Payload, round)
+		}
+		m.Confirm()
+		finish(t, b)
+	}
+}
+
 // traffic is two users who write to each other, and what has to be true of it in the end.
 type traffic struct {
 	t    *testing.T

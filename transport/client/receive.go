@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Message is a message for the user. Its fields must not be written to.
+// Message is a message for the user. Its fields must not be written to; Confirm is safe for concurrent use.
 type Message struct {
 	From    string // the sender's user id
 	To      string // this user's id

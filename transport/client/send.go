@@ -75,7 +75,7 @@ func (c *Client) Send(ctx context.Context, to, payload string, opts ...SendOptio
 	return r.m.err
 }
 
-// Receipt is a message on its way.
+// Receipt is a message on its way. Its methods are safe for concurrent use.
 type Receipt struct{ m *outgoing }
 
 // Post is Send that returns once the message is in the outbox, so that many may be on their way in a known order. ctx
