@@ -102,13 +102,15 @@ func TestModes_AgainstTheRealServer(t *testing.T) {
 
 func TestOneway_FloodsWithoutLosingAnything(t *testing.T) {
 	s := start(t, "--mailbox-messages", "1000000", "--mailbox-bytes", "1GiB")
-	cfg := short(load.Oneway)
-	cfg.Server, cfg.Users = s.URL(""), 10
-	r, err := load.Run(t.Context(), cfg)
-	if err != nil || r.Err() != nil {
-		t.Fatal(err, r.Err())
+	for _, profile := range []string{load.Plain, load.V1} {
+		cfg := short(load.Oneway)
+		cfg.Server, cfg.Users, cfg.Profile = s.URL(""), 10, profile
+		r, err := load.Run(t.Context(), cfg)
+		if err != nil || r.Err() != nil || r.Received != r.Sent {
+			t.Fatalf("%s: %v, %v, received %d of %d", profile, err, r.Err(), r.Received, r.Sent)
+		}
+		counted(t, r, "messages", 50)
 	}
-	counted(t, r, "messages", 50)
 }
 
 func TestRun_ReportsMemoryAndCPU(t *testing.T) {
