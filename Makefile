@@ -5,9 +5,6 @@ FUZZTIME ?= 1m
 BENCH ?= .
 COUNT ?= 6
 
-# What the race detector is worth its time for: whatever shares memory between goroutines.
-RACE = ./actors/... ./transport/... ./persistence/... ./cmd/...
-
 .PHONY: run build test lint fmt bench bench-compare bench-peers soak fuzz tools
 
 run: build ## build the server and run it on its defaults
@@ -17,8 +14,8 @@ build: ## build bin/enigma
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/enigma ./cmd/enigma
 
 test: tools lint ## everything a change must pass
-	go test -timeout 5m ./...
-	go test -race -timeout 8m $(RACE)
+	go test -race -timeout 12m ./...
+	go test -timeout 5m ./actors/... ./transport/... # what counts allocations, which the race detector changes
 	@echo 'all tests passed'
 
 lint: ## formatting, vet, staticcheck
