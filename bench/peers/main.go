@@ -31,6 +31,7 @@ type options struct {
 	only     string
 	cases    string
 	json     string
+	plots    string
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "servers to measure, by names separated by commas; empty for all. The floor always is")
 	flag.StringVar(&o.cases, "cases", "", "loads to make, by names separated by commas; empty for all")
 	flag.StringVar(&o.json, "json", "", "file for all results, as JSON")
+	flag.StringVar(&o.plots, "plots", "", "directory for plots")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -51,6 +53,14 @@ func main() {
 	}
 }
 
+// inFlight are the messages under way per pair in the closed loops.
+var inFlight = []int{1, 4, 16}
+
+func pairsName(n int) string { return fmt.Sprintf("pairs-%d", n) }
+
+// idleName is the scenario in which nothing is sent.
+const idleName = "idle"
+
 // scenario is a load that every server gets.
 type scenario struct {
 	name string
@@ -59,13 +69,13 @@ type scenario struct {
 
 func scenarios(o *options) []scenario {
 	all := []scenario{}
-	for _, n := range []int{1, 4, 16} {
-		all = append(all, scenario{fmt.Sprintf("pairs-%d", n), func(c *load.Config) { c.Mode, c.InFlight = load.Pairs, n }})
+	for _, n := range inFlight {
+		all = append(all, scenario{pairsName(n), func(c *load.Config) { c.Mode, c.InFlight = load.Pairs, n }})
 	}
 	for _, rate := range []int{10_000, 40_000} {
 		all = append(all, scenario{fmt.Sprintf("rate-%d", rate), func(c *load.Config) { c.Mode, c.Rate = load.Oneway, float64(rate) }})
 	}
-	return append(all, scenario{"idle", func(c *load.Config) { c.Mode, c.Users = load.Idle, o.idle }})
+	return append(all, scenario{idleName, func(c *load.Config) { c.Mode, c.Users = load.Idle, o.idle }})
 }
 
 func run(ctx context.Context, o *options) error {
@@ -104,6 +114,9 @@ func run(ctx context.Context, o *options) error {
 		}
 	}
 	t.write(os.Stdout)
+	if o.plots != "" {
+		faults = errors.Join(faults, t.plots(o.plots))
+	}
 	if o.json != "" {
 		faults = errors.Join(faults, writeJSON(o.json, t.results))
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,14 @@ func TestTable_ShowsMediansAndTheirRatiosToTheFloorOfTheSameRound(t *testing.T) 
 	}
 	if strings.Contains(b.String(), "RSS") {
 		t.Error("a column without values is shown")
+	}
+	dir := filepath.Join(t.TempDir(), "plots")
+	if err := tb.plots(dir); err != nil {
+		t.Fatal(err)
+	}
+	svg, err := os.ReadFile(filepath.Join(dir, "peers-cpu.svg"))
+	if err != nil || !strings.Contains(string(svg), ">ours<") || strings.Count(string(svg), "<circle") != 3 {
+		t.Errorf("%v:\n%s", err, svg)
 	}
 }
 

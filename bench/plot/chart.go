@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,7 +33,7 @@ type Point struct{ X, Y float64 }
 // The drawing, in pixels.
 const (
 	width, height = 720, 420
-	left, right   = 80, 20
+	left, right   = 80, 150 // the legend stands on the right
 	top, bottom   = 40, 50
 	rowHeight     = 18
 	maxTicks      = 8
@@ -48,7 +49,7 @@ func (c *Chart) WriteSVG(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", width, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", width, height)
-	label(&b, width/2, 22, "middle", `font-size="15"`, c.Title)
+	label(&b, (left+width-right)/2, 22, "middle", `font-size="15"`, c.Title)
 	for _, tick := range x.ticks() {
 		at := x.place(tick)
 		fmt.Fprintf(&b, `<path d="M%.1f %dV%d" stroke="#ddd"/>`+"\n", at, top, height-bottom)
@@ -94,8 +95,8 @@ func (l *Line) draw(b *bytes.Buffer, i int, x, y axis) {
 		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", path.String(), colour)
 	}
 	at := top + 14 + i*rowHeight
-	fmt.Fprintf(b, `<path d="M%d %dh20" stroke="%s" stroke-width="3"/>`+"\n", left+12, at-4, colour)
-	label(b, left+38, float64(at), "start", "", l.Name)
+	fmt.Fprintf(b, `<path d="M%d %dh20" stroke="%s" stroke-width="3"/>`+"\n", width-right+12, at-4, colour)
+	label(b, width-right+38, float64(at), "start", "", l.Name)
 }
 
 func label(b *bytes.Buffer, x, y float64, anchor, attributes, text string) {
@@ -123,10 +124,10 @@ func newAxis(values []float64, log bool, from, to float64) axis {
 		a.low, a.high = 1, 10
 	}
 	if log {
-		a.low = math.Pow(10, math.Floor(math.Log10(a.low)))
-		a.high = math.Pow(10, math.Ceil(math.Log10(a.high)))
+		scale := marks(a.low, a.high)
+		a.low, a.high = scale[0], scale[len(scale)-1]
 		if a.high <= a.low {
-			a.high = 10 * a.low
+			a.low, a.high = a.low/10, a.high*10
 		}
 		return a
 	}
@@ -134,6 +135,23 @@ func newAxis(values []float64, log bool, from, to float64) axis {
 	step := niceStep(a.high)
 	a.high = max(step, math.Ceil(a.high/step-1e-9)*step)
 	return a
+}
+
+// marks returns 1, 2 and 5 times powers of ten, from the last that is not above low to the first that is not below high.
+func marks(low, high float64) (all []float64) {
+	const slack = 1e-9 // a value that is a mark but for rounding is that mark
+	for power := math.Floor(math.Log10(low)); ; power++ {
+		for _, factor := range []float64{1, 2, 5} {
+			v := factor * math.Pow(10, power)
+			if v <= low*(1+slack) {
+				all = all[:0]
+			}
+			all = append(all, v)
+			if v >= high*(1-slack) {
+				return all
+			}
+		}
+	}
 }
 
 // niceStep returns the distance of ticks on an axis from zero to high: 1, 2 or 5 times a power of ten.
@@ -152,8 +170,12 @@ func niceStep(high float64) float64 {
 
 func (a axis) ticks() (ticks []float64) {
 	if a.log {
-		for v := a.low; v <= a.high*1.001; v *= 10 {
-			ticks = append(ticks, v)
+		ticks = marks(a.low, a.high)
+		if len(ticks) > maxTicks {
+			ticks = slices.DeleteFunc(ticks, func(v float64) bool {
+				power := math.Log10(v)
+				return math.Abs(power-math.Round(power)) > 1e-9
+			})
 		}
 		return ticks
 	}
