@@ -39,6 +39,7 @@ bench-peers: ## the server beside the floor, NATS and mosquitto under the same l
 
 soak: tools ## the long versions of the tests that have one
 	ENIGMA_SOAK=1 go test -count 1 -timeout 6h ./...
+	go test -count 1 -run Delivery ./actors -rapid.checks 20000 -rapid.steps 150
 
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
