@@ -104,6 +104,10 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	}
 	a := arrival{from: p.From, payload: p.Payload, id: []byte(p.ID)}
 	m := d.recents.get(p.From, a.id)
+	if m != nil && m.done && m.digest == digest(p.Payload) {
+		d.skip(p.Seq)
+		return
+	}
 	switch {
 	case m != nil && m.digest == digest(p.Payload): // kept, or held while this one was in the store unseen
 		m.seq, m.safe = p.Seq, true
@@ -123,6 +127,15 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	d.placed = p.Seq
 	d.fenced(at, m)
 	d.port.dirty()
+}
+
+// skip passes over a stored repeat of an envelope that the client has confirmed: it was appended while the first one was
+// being read, and that one was gone from the store by then. It is deleted with the next that is confirmed.
+func (d *delivery) skip(seq uint64) {
+	d.placed = seq
+	if d.out.len() == 0 {
+		d.port.confirmStored(seq)
+	}
 }
 
 // advanceMode goes live if the store holds nothing more and no append is under way; else it asks for what is left.
