@@ -83,8 +83,8 @@ func Start(t testing.TB, args ...string) *Server {
 func command(t testing.TB, args ...string) *exec.Cmd {
 	cmd := exec.Command(Binary(t), args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "ENIGMA_") })
-	// A race ends the program at once instead of being one line among many.
-	cmd.Env = append(cmd.Env, "GORACE=halt_on_error=1")
+	// A race ends the program at once instead of being one line among many; without one its end need not wait.
+	cmd.Env = append(cmd.Env, "GORACE=halt_on_error=1 atexit_sleep_ms=0")
 	cmd.SysProcAttr = orphans()
 	return cmd
 }
