@@ -190,7 +190,7 @@ func (r *reader) session(total int) {
 	defer b.Reset()
 	b.ReadBy(time.Now().Add(within))
 	next, refused := -1, false
-	for range 1 + mathrand.IntN(600) { // a page of stored mail is up to 256, and its Ping comes last
+	for range 1 + mathrand.IntN(200) { // a Ping comes with each 64 messages, at the latest
 		op, text, err := b.next()
 		if err != nil && refused {
 			return // the server rightly sends no more

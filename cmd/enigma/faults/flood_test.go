@@ -13,17 +13,17 @@ import (
 	"github.com/enigma-protocol/enigma/persistence/redis/redistest"
 )
 
-// growth bounds, in MiB, how much more memory the server may take when somebody does not read. What is sent to him is
-// several times that.
-const growth = 48 * slowdown
+// growth bounds, in MiB, how much more memory the server may take when somebody does not read. It takes 20 to 30; the
+// rest is the collector's slack on a machine that is busy. The long form sends many times that.
+const growth = 96 * slowdown
 
 // TestFlood_RecipientWhoNeverReads sends a mass of messages to somebody who does not read, and to others who do. The
 // server keeps what the quota admits and refuses the rest; nobody else notices; when he reads again he gets all that was
 // accepted.
 func TestFlood_RecipientWhoNeverReads(t *testing.T) {
 	quota := pick(2000, 100_000)
-	// Redis, because the embedded store's own tables in memory would be most of what is measured.
-	s := newSite(t, "--store", redistest.Start(t).URL(), "--memory", "64MiB", "--mailbox-messages", fmt.Sprint(quota), "--mailbox-bytes", "1GiB")
+	redis := redistest.Start(t) // whose memory is not the server's
+	s := newSite(t, "--store", redis.URL(), "--memory", "64MiB", "--mailbox-messages", fmt.Sprint(quota), "--mailbox-bytes", "1GiB")
 	book := ledger.New()
 	mute := connectPlain(t, s.address(), s.Login("mute"), book)
 	mute.Shrink(64 << 10)
@@ -244,17 +244,14 @@ func (f *flooder) takePlain(notes *ledger.Conn, text []byte) int {
 // of them reads for a while. Nobody may be stuck for good: once they read, everything that was accepted comes, and
 // everything else was refused.
 func TestFlood_UsersWhoOnlyWrite(t *testing.T) {
-	t.Run("store up", func(t *testing.T) { flood(t, nil) })
-	t.Run("store down", func(t *testing.T) { flood(t, redistest.Start(t)) })
+	t.Run("store up", func(t *testing.T) { flood(t, false) })
+	t.Run("store down", func(t *testing.T) { flood(t, true) })
 }
 
-// flood runs the test, with a Redis that is away if one is given.
-func flood(t *testing.T, redis *redistest.Server) {
-	args := []string{"--memory", "64MiB"}
-	if redis != nil {
-		args = append(args, "--store", redis.URL())
-	}
-	s := newSite(t, args...)
+// flood runs the test, with the store away until they have read for a while, or there all the time.
+func flood(t *testing.T, down bool) {
+	redis := redistest.Start(t) // whose memory is not the server's
+	s := newSite(t, "--store", redis.URL(), "--memory", "64MiB")
 	book := ledger.New()
 	ids := s.login("flooder", 6)
 	var all []*flooder
@@ -263,7 +260,7 @@ func flood(t *testing.T, redis *redistest.Server) {
 	}
 	await(t, "all are attached", func() bool { return s.metric("enigma_connections") == 6 })
 	probe := newProbe(t, s, book)
-	if redis != nil {
+	if down {
 		await(t, "mail is stored", func() bool { return probe.answered("ack") > 0 })
 		redis.Kill()
 	}
@@ -276,7 +273,7 @@ func flood(t *testing.T, redis *redistest.Server) {
 	for _, f := range all {
 		close(f.read)
 	}
-	if redis != nil {
+	if down {
 		time.Sleep(pick(2*time.Second, time.Minute)) // in which they read, and the store is still away
 		redis.Restart()
 	}
