@@ -1,9 +1,9 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Makes the runs that README.md shows, and puts what they print and draw into a directory. Usage: bench/measure.sh [DIR]
 #
 # It takes about half an hour; nothing else should run on the machine. DURATION (10s) is how long messages count in each
 # run, ROUNDS (3) how often each run is made for the tables beside other servers.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-bench/results}
 mkdir -p "$out"
@@ -26,13 +26,11 @@ stop() {
 	[ -z "$server" ] || { kill "$server" && wait "$server" || true; }
 	server=
 }
-# load NAME MODE SETTINGS: one run, or one for each number of users.
+# load MODE SETTINGS: one run, or one for each number of users.
 load() {
-	name=$1
-	shift
 	start
-	echo "== $name: enigma load $*"
-	"$bin/enigma" load "$@" --server "$url" --pid "$server" --plot "$out/$name"
+	echo "== enigma load $*"
+	"$bin/enigma" load "$@" --server "$url" --pid "$server"
 	stop
 }
 
@@ -42,19 +40,19 @@ load() {
 	go version
 	uname -sr
 	sed -n 's/^model name.*: //p' /proc/cpuinfo | sort | uniq -c
-	load pairs-plain pairs --users 100,1000,5000,10000 --duration "$duration"
-	load pairs-v1 pairs --users 100,1000,5000,10000 --duration "$duration" --profile v1
-	load pairs-plain-16 pairs --users 100,1000,5000,10000 --duration "$duration" --in-flight 16
-	load pairs-v1-16 pairs --users 100,1000,5000,10000 --duration "$duration" --in-flight 16 --profile v1
-	load rate-plain oneway --users 1000 --duration "$duration" --rate 40000/s
-	load rate-v1 oneway --users 1000 --duration "$duration" --rate 40000/s --profile v1
-	load flood-plain oneway --users 1000 --duration "$duration"
-	load idle-plain idle --users 19000 --settle 60s
-	load idle-v1 idle --users 19000 --settle 60s --profile v1
-	load connect connect --users 10000
-	load churn-plain churn --users 1000 --messages 50
-	load churn-v1 churn --users 1000 --messages 50 --profile v1
-	load offline offline --users 1016 --messages 900 --in-flight 64 --profile v1
+	load pairs --users 100,1000,5000,10000 --duration "$duration" --plot "$out/pairs-plain"
+	load pairs --users 100,1000,5000,10000 --duration "$duration" --profile v1 --plot "$out/pairs-v1"
+	load pairs --users 100,1000,5000,10000 --duration "$duration" --in-flight 16 --plot "$out/pairs-plain-16"
+	load pairs --users 100,1000,5000,10000 --duration "$duration" --in-flight 16 --profile v1 --plot "$out/pairs-v1-16"
+	load oneway --users 1000 --duration "$duration" --rate 40000/s
+	load oneway --users 1000 --duration "$duration" --rate 40000/s --profile v1
+	load oneway --users 1000 --duration "$duration"
+	load idle --users 19000 --settle 60s --plot "$out/idle-plain"
+	load idle --users 19000 --settle 60s --profile v1 --plot "$out/idle-v1"
+	load connect --users 10000
+	load churn --users 1000 --messages 50
+	load churn --users 1000 --messages 50 --profile v1
+	load offline --users 1016 --messages 900 --in-flight 64 --profile v1
 } 2>&1 | tee "$out/enigma.txt"
 
 .ci/need mosquitto
