@@ -11,7 +11,7 @@ out=$(cd "$out" && pwd)
 duration=${DURATION:-10s}
 bin=$(mktemp -d)
 server=
-trap 'stop; rm -rf "$bin"' EXIT
+trap 'rm -rf "$bin"' EXIT
 go build -o "$bin/enigma" ./cmd/enigma
 
 # start ARGS: a server of its own for each run, for memory that was taken once is not all given back.
@@ -30,7 +30,7 @@ stop() {
 load() {
 	start
 	echo "== enigma load $*"
-	"$bin/enigma" load "$@" --server "$url" --pid "$server"
+	"$bin/enigma" load "$@" --server "$url" --pid "$server" || { stop && exit 1; }
 	stop
 }
 
