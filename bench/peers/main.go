@@ -93,24 +93,9 @@ func run(ctx context.Context, o *options) error {
 	t := newTable()
 	var faults error
 	for round := range o.rounds {
-		for _, s := range scenarios(o) {
-			if o.cases != "" && !listed(o.cases, s.name) {
-				continue
-			}
-			for _, p := range peers(bin) {
-				if p.name != "floor" && o.only != "" && !listed(o.only, p.name) {
-					continue
-				}
-				fmt.Fprintf(os.Stderr, "round %d: %s, %s\n", round+1, s.name, p.name)
-				r, err := measure(ctx, o, &s, &p)
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				if err != nil {
-					faults = errors.Join(faults, fmt.Errorf("round %d: %s, %s: %w", round+1, s.name, p.name, err))
-				}
-				t.add(s.name, p.name, r)
-			}
+		faults = errors.Join(faults, t.round(ctx, o, round+1, bin))
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	t.write(os.Stdout)
@@ -119,6 +104,30 @@ func run(ctx context.Context, o *options) error {
 	}
 	if o.json != "" {
 		faults = errors.Join(faults, writeJSON(o.json, t.results))
+	}
+	return faults
+}
+
+// round makes every load on every server, once. The error is what they did wrong.
+func (t *table) round(ctx context.Context, o *options, number int, bin string) (faults error) {
+	for _, s := range scenarios(o) {
+		if o.cases != "" && !listed(o.cases, s.name) {
+			continue
+		}
+		for _, p := range peers(bin) {
+			if p.name != "floor" && o.only != "" && !listed(o.only, p.name) {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "round %d: %s, %s\n", number, s.name, p.name)
+			r, err := measure(ctx, o, &s, &p)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				faults = errors.Join(faults, fmt.Errorf("round %d: %s, %s: %w", number, s.name, p.name, err))
+			}
+			t.add(s.name, p.name, r)
+		}
 	}
 	return faults
 }
