@@ -33,7 +33,7 @@ const (
 type Stats struct {
 	Submitted       uint64            // envelopes that conns submitted
 	Attached        uint64            // conns attached
-	Detached        uint64            // conns that ended
+	Detached        uint64            // conns that were attached and have ended
 	Parked          uint64            // new envelopes sent to the store
 	Spilled         uint64            // accepted envelopes sent to the store
 	Drained         uint64            // envelopes read from the store
