@@ -57,6 +57,9 @@ func (s *Shard) count(which stat, n int) { s.stats[which].Add(uint64(n)) }
 
 func (s *Shard) refused(code protocol.Code) { s.refusals[code].Add(1) }
 
+// CountRefusal counts an error that a front end sends by itself, before a conn is attached. Shard goroutine only.
+func (s *Shard) CountRefusal(code protocol.Code) { s.refused(code) }
+
 // observe notes how long the turn took.
 func (s *Shard) observe(begin time.Duration) {
 	took := uint64((s.broker.config.clock.Mono() - begin).Microseconds())
