@@ -106,8 +106,8 @@ func WithDialer(dial DialFunc) Option { return func(c *config) { c.dial = dial }
 // WithLogger sets where connection events go. Nothing is logged by default. Logs hold no key, id or payload.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// WithProver sets what answers the server's challenge, such as [KeyProver]. Without one the client declines to prove possession of its
-// key, which a server admits or not by its policy.
+// WithProver sets what answers the server's challenge, such as [KeyProver], without demanding that there is one. Without a
+// Prover the client declines to prove possession of its key, which a server admits or not by its policy.
 func WithProver(p Prover) Option { return func(c *config) { c.prover, c.key = p, nil } }
 
 // WithKey has the client prove that it holds the user's private key, and demand of the server that it asks: it is
