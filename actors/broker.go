@@ -162,10 +162,15 @@ func (b *Broker) persisterOf(id protocol.UserID) int {
 func (b *Broker) Limits() protocol.Limits { return b.config.limits }
 
 // Login makes a user known by its public key, durably, and returns its id. The same key always has the same id.
-// Error codes: CodeBadRequest, CodeKeyTooLong, CodeStoreFull, CodeStoreUnavailable.
+// Error codes: CodeBadRequest, CodeKeyTooLong, CodeStoreFull, CodeStoreUnavailable, with AuthRequire CodeKeyNotProvable.
 func (b *Broker) Login(ctx context.Context, key []byte) (protocol.UserID, error) {
 	if code := protocol.CheckKey(key); code != protocol.CodeNone {
 		return protocol.UserID{}, &Error{Code: code}
+	}
+	if b.config.auth == AuthRequire {
+		if _, ok := protocol.ParseProvableKey(key); !ok {
+			return protocol.UserID{}, &Error{Code: protocol.CodeKeyNotProvable}
+		}
 	}
 	id := protocol.NewUserID(key)
 	_, err := b.ask(ctx, &op{kind: opPutKey, user: id, key: persistence.KeyRecord{Key: key}})
@@ -183,6 +188,32 @@ func (b *Broker) PublicKey(ctx context.Context, id protocol.UserID) ([]byte, err
 		return nil, &Error{Code: protocol.CodeUserNotFound}
 	}
 	return o.key.Key, nil
+}
+
+// KeyToProve returns the key of a user who is about to connect. It is PublicKey, but a user with an actor is known while
+// the store is away, as it is when the conn attaches. Not to be called on a shard.
+func (b *Broker) KeyToProve(ctx context.Context, id protocol.UserID) ([]byte, error) {
+	s := b.ShardFor(id)
+	known := make(chan string, 1)
+	posted := s.Post(jobFunc(func() {
+		key := ""
+		if u := s.users[id]; u != nil && u.state == standing {
+			key = u.key
+		}
+		known <- key
+	}))
+	if !posted {
+		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: errClosed}
+	}
+	select {
+	case key := <-known:
+		if key != "" {
+			return []byte(key), nil
+		}
+	case <-ctx.Done():
+		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: ctx.Err()}
+	}
+	return b.PublicKey(ctx, id)
 }
 
 // ask sends a request about a key to its persistence actor and waits for the answer, at most as long as the store may
@@ -222,7 +253,7 @@ func (b *Broker) Ready(ctx context.Context) error {
 // AttachOptions says what a conn is.
 type AttachOptions struct {
 	Profile Profile
-	Proven  bool // it has proved possession of the user's key
+	Proven  bool // it has proved possession of the user's key, by [protocol.Challenge.Verify]; the broker takes it as said
 }
 
 // Attach makes conn the connection of a user, in place of a former one. The conn is told by Resume when that has

@@ -194,6 +194,8 @@ func (a *answers) Run() {
 		case opRead:
 			l.kind = letterPage
 			a.shard.readDone()
+		case opLock:
+			l.kind = letterLocked
 		default:
 			l.kind = letterKey
 		}

@@ -77,6 +77,7 @@ type conn struct {
 	shard  *actors.Shard
 	link   *actors.Link // of the shard
 	v1     bool
+	proven bool
 	closed bool
 
 	mu      sync.Mutex
@@ -100,6 +101,14 @@ func (f job) Run() { f() }
 // attach connects a user and waits until it is attached, or closed.
 func attach(t *testing.T, b *actors.Broker, id protocol.UserID, setup ...func(*conn)) *conn {
 	t.Helper()
+	c := connect(t, b, id, setup...)
+	c.await("attach", func() bool { return c.ready || c.gone })
+	return c
+}
+
+// connect is attach without the wait.
+func connect(t *testing.T, b *actors.Broker, id protocol.UserID, setup ...func(*conn)) *conn {
+	t.Helper()
 	c := &conn{t: t, id: id, shard: b.ShardFor(id), room: -1}
 	c.cond = sync.NewCond(&c.mu)
 	profile := actors.Plain
@@ -109,14 +118,14 @@ func attach(t *testing.T, b *actors.Broker, id protocol.UserID, setup ...func(*c
 	if c.v1 {
 		profile = actors.V1
 	}
-	c.shard.Post(job(func() { c.link = b.Attach(id, c, actors.AttachOptions{Profile: profile}) }))
-	c.await("attach", func() bool { return c.ready || c.gone })
+	c.shard.Post(job(func() { c.link = b.Attach(id, c, actors.AttachOptions{Profile: profile, Proven: c.proven}) }))
 	t.Cleanup(c.drop)
 	return c
 }
 
-func v1(c *conn)   { c.v1 = true }
-func mute(c *conn) { c.mute = true }
+func v1(c *conn)     { c.v1 = true }
+func proven(c *conn) { c.v1, c.proven = true, true }
+func mute(c *conn)   { c.mute = true }
 
 // Write implements actors.Conn.
 func (c *conn) Write(p []byte) (int, error) {

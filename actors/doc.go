@@ -37,5 +37,8 @@
 //     the server died, and carry the same id.
 //   - Memory per conn and altogether is bounded: by credit, by the bounds of the outbox, by the budget.
 //   - A user whose actor, conn or timer panics is stopped, and its mail stored; nobody else notices.
+//   - A conn that has proved possession of its user's key ([AttachOptions]) is not replaced by one that has not. With the
+//     default policy ([Auth]) the first proof locks the user: from then on none attaches without. The lock is in the store
+//     before that first conn is attached.
 //   - A store that fails delays or refuses mail for users who are away; live delivery goes on.
 package actors

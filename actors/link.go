@@ -45,6 +45,7 @@ type Link struct {
 	queued  bool // in shard.dirty
 	closing bool // conn.Close was called: nothing is written any more
 	dead    bool // Detach was called
+	counted bool // among the attached
 
 	id       protocol.UserID
 	lastSeen time.Duration
@@ -180,7 +181,9 @@ func (l *Link) Detach() {
 		return
 	}
 	l.dead = true
-	l.shard.count(statDetached, 1)
+	if l.counted {
+		l.shard.count(statDetached, 1)
+	}
 	l.dropControl()
 	l.window = nil
 	if l.user != nil {

@@ -20,6 +20,7 @@ const (
 	letterStored                     // op: an append's outcome
 	letterPage                       // op: what was read
 	letterKey                        // op: whether the user is known
+	letterLocked                     // op: whether the lock is kept
 	letterForeign                    // msg: from somebody who knows the PID
 )
 

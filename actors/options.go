@@ -30,12 +30,24 @@ func DefaultDelivery() Delivery {
 	}
 }
 
+// Auth is the policy on proofs of key possession: from whom a proof is demanded. Whatever it is, a conn that has proved
+// is not replaced by one that has not.
+type Auth uint8
+
+// The policies of the wire contract.
+const (
+	AuthLock    Auth = iota // from users who have given one before; the default
+	AuthRequire             // from everybody; keys that cannot be proved may not log in
+	AuthOpen                // from nobody
+)
+
 type config struct {
 	store       Store
 	logger      *slog.Logger
 	clock       Clock
 	limits      protocol.Limits
 	delivery    Delivery
+	auth        Auth
 	memory      int64
 	shards      int
 	storeActors int
@@ -63,6 +75,8 @@ func (c *config) check() error {
 		return errors.New("actors: times must be above zero, and TTL a second or more")
 	case d.OutboxBytes < 1 || d.CreditMessages < 1 || d.CreditBytes < 1 || c.memory < 1:
 		return errors.New("actors: bounds must be above zero")
+	case c.auth > AuthOpen:
+		return errors.New("actors: no such Auth")
 	case d.OutboxBytes > 1<<30:
 		return fmt.Errorf("actors: an outbox of %d bytes is over 1 GiB", d.OutboxBytes)
 	}
@@ -88,6 +102,9 @@ func WithLimits(l protocol.Limits) Option { return func(c *config) { c.limits = 
 
 // WithDelivery gives the knobs of delivery.
 func WithDelivery(d Delivery) Option { return func(c *config) { c.delivery = d } }
+
+// WithAuth gives the policy on proofs; the default is AuthLock.
+func WithAuth(auth Auth) Option { return func(c *config) { c.auth = auth } }
 
 // WithMemory bounds the buffered mail of the whole broker, in bytes; the default is 1 GiB.
 func WithMemory(bytes int64) Option { return func(c *config) { c.memory = bytes } }

@@ -33,7 +33,7 @@ const (
 type Stats struct {
 	Submitted       uint64            // envelopes that conns submitted
 	Attached        uint64            // conns attached
-	Detached        uint64            // conns that ended
+	Detached        uint64            // conns that were attached and have ended
 	Parked          uint64            // new envelopes sent to the store
 	Spilled         uint64            // accepted envelopes sent to the store
 	Drained         uint64            // envelopes read from the store
@@ -56,6 +56,9 @@ type Stats struct {
 func (s *Shard) count(which stat, n int) { s.stats[which].Add(uint64(n)) }
 
 func (s *Shard) refused(code protocol.Code) { s.refusals[code].Add(1) }
+
+// CountRefusal counts an error that a front end sends by itself, before a conn is attached. Shard goroutine only.
+func (s *Shard) CountRefusal(code protocol.Code) { s.refused(code) }
 
 // observe notes how long the turn took.
 func (s *Shard) observe(begin time.Duration) {

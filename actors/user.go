@@ -23,18 +23,20 @@ const (
 // sure that its mailbox is empty; names are numbers, so a successor never meets its name.
 type user struct {
 	mailbox
-	id     protocol.UserID
-	pid    *actor.PID
-	key    string
-	locked bool
-	state  userState
+	id       protocol.UserID
+	pid      *actor.PID
+	key      string
+	state    userState
+	locked   bool // the id has proved possession of its key once: see lock.go
+	lockKept bool // the store knows that too
+	locking  bool // the store is being told
 
 	link     *Link // the conn mail goes to
 	delivery delivery
 	nextSeq  uint64
 	epoch    uint32 // of the conn: pages asked for before it came are void
 
-	waiting []*letter   // while loading
+	waiting []*letter   // while loading, or while locking
 	appends []*appendOp // under way, with senders who wait, in the order of their deadlines
 	until   []time.Duration
 	reading bool // a read or key look-up is under way
@@ -113,6 +115,8 @@ func (u *user) receive(l *letter) {
 		u.page(l.op)
 	case letterKey:
 		u.loaded(l.op)
+	case letterLocked:
+		u.lockDone(l.op)
 	case letterTick:
 		u.tick()
 	case letterWritable:
@@ -166,7 +170,7 @@ func (u *user) loaded(o *op) {
 
 // settleWaiting serves what came while loading, or refuses it and stops.
 func (u *user) settleWaiting(code protocol.Code, key string, locked bool) {
-	u.state, u.key, u.locked = standing, key, locked
+	u.state, u.key, u.locked, u.lockKept = standing, key, locked, locked
 	waiting := u.waiting
 	u.waiting = nil
 	for _, l := range waiting {
@@ -199,20 +203,23 @@ func (u *user) submit(a *arrival) {
 	u.delivery.submit(a)
 }
 
-// attach makes l the user's conn. The newest wins, but one that has proved possession of the key is not replaced by
-// one that has not.
+// attach makes l the user's conn if it may be: after the lock that its proof calls for.
 func (u *user) attach(l *Link) {
-	if l.dead || l.closing {
-		return
-	}
-	if u.shard.leaving {
+	switch {
+	case l.dead || l.closing:
+	case u.shard.leaving:
 		l.expel(protocol.CodeNone, protocol.CloseTryAgain)
-		return
-	}
-	if (u.locked || u.link != nil && u.link.proven) && !l.proven {
+	case !l.proven && u.mustProve():
 		l.expel(protocol.CodeProofRequired, protocol.CloseProofRequired)
-		return
+	case l.proven && !u.lockKept && u.shard.broker.config.auth != AuthOpen:
+		u.lock(l)
+	default:
+		u.join(l)
 	}
+}
+
+// join makes l the user's conn: the newest wins.
+func (u *user) join(l *Link) {
 	if old := u.link; old != nil {
 		old.expel(protocol.CodeReplaced, protocol.CloseReplaced)
 	}
@@ -221,6 +228,7 @@ func (u *user) attach(l *Link) {
 	u.reading = false
 	l.lastSeen = u.shard.now
 	u.shard.count(statAttached, 1)
+	l.counted = true
 	if l.profile == V1 {
 		l.control(protocol.AppendFrame(nil, protocol.OpText,
 			protocol.AppendReady(nil, u.id, l.proven, u.shard.broker.config.limits)))

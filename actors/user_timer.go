@@ -72,7 +72,7 @@ func (u *user) tick() {
 			u.settleWaiting(protocol.CodeStoreUnavailable, "", false)
 		}
 	case u.link == nil:
-		if now >= u.idleAt+lingerAway && u.delivery.idle() && len(u.appends) == 0 {
+		if now >= u.idleAt+lingerAway && u.delivery.idle() && len(u.appends) == 0 && !u.locking {
 			u.quit()
 		}
 	default:

@@ -58,6 +58,8 @@ const (
 	woken                // a wake job is posted
 	detached             // the link is dead
 	discharged           // the socket is closed
+	proving              // it is in its entrance, and not attached
+	challenged           // it has been
 )
 
 // conn is one WebSocket connection, as [actors.Conn] to the broker. Everything in it belongs to the goroutine of the
@@ -79,14 +81,23 @@ func (c *conn) is(f connFlags) bool { return c.flags&f != 0 }
 func (c *conn) set(f connFlags)     { c.flags |= f }
 func (c *conn) unset(f connFlags)   { c.flags &^= f }
 
-// attach hands the conn to the broker. It reads nothing before the first Resume.
-func (c *conn) attach(broker Broker) {
-	opts := actors.AttachOptions{Profile: actors.Plain}
+// start begins the conn's life on its shard: in the entrance, if it has to prove something first, or attached.
+func (c *conn) start() {
+	if e, ok := c.link.(*entrance); ok {
+		e.begin(c)
+		return
+	}
+	c.join(false)
+}
+
+// join hands the conn to the broker. It reads nothing before the first Resume.
+func (c *conn) join(proven bool) {
+	opts := actors.AttachOptions{Profile: actors.Plain, Proven: proven}
 	if c.is(speaksV1) {
 		opts.Profile = actors.V1
 	}
 	c.set(paused)
-	c.link = broker.Attach(c.id, c, opts)
+	c.link = c.loop.server.broker.Attach(c.id, c, opts)
 }
 
 // Write implements [actors.Conn].
@@ -207,8 +218,12 @@ func (c *conn) hangup(broken bool) {
 
 // expire is called when the deadline is over.
 func (c *conn) expire() {
-	if c.is(closing | byeHeard) {
+	switch {
+	case c.is(closing | byeHeard):
 		c.end()
+		return
+	case c.is(proving):
+		c.fail(protocol.CodeProofRequired, protocol.CloseProofRequired)
 		return
 	}
 	// A frame was begun and not completed. That is what a client does that wants to hold memory.

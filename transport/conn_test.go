@@ -47,6 +47,7 @@ func (h *harness) Post(job actors.Job) bool             { h.jobs = append(h.jobs
 func (h *harness) Now() time.Duration                   { return h.now }
 func (h *harness) Set(t *actors.Timer, d time.Duration) { h.timer = t; h.note("timer %v", d) }
 func (h *harness) Stop(*actors.Timer)                   { h.timer = nil; h.note("no timer") }
+func (h *harness) CountRefusal(code protocol.Code)      { h.note("count %v", code) }
 func (h *harness) AfterTurn(job actors.Job)             { job.Run() }
 
 // The link.

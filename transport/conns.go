@@ -99,12 +99,15 @@ func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte)
 	if hs.source.exempt {
 		c.set(unlimited)
 	}
+	if hs.entrance != nil {
+		c.link = hs.entrance
+	}
 	if s.openEpoll(c, shard, nc, early) {
 		return
 	}
 	st := newStream(c, nc, early)
 	s.conns.remember(st)
-	st.post((*attachJob)(&st.conn))
+	st.post((*connJob)(&st.conn))
 }
 
 // closed takes a conn out of the counts.
@@ -113,11 +116,8 @@ func (s *Server) closed(count *connCount) {
 	s.conns.remove()
 }
 
-// attachJob is a conn that is to be attached.
-type attachJob conn
+// connJob is a conn that has come to its shard.
+type connJob conn
 
 // Run implements [actors.Job].
-func (j *attachJob) Run() {
-	c := (*conn)(j)
-	c.attach(c.loop.server.broker)
-}
+func (j *connJob) Run() { (*conn)(j).start() }

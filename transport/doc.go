@@ -5,7 +5,8 @@
 //
 //  1. fasthttp reads an upgrade request on a goroutine of its own. The handler checks it and has the connection hijacked;
 //     adopt takes the bytes that came early, unwraps the socket and sends it to the shard of its user.
-//  2. On that shard's goroutine the conn attaches to its user's actor. Reading begins with the broker's first Resume.
+//  2. On that shard's goroutine the conn attaches to its user's actor. Reading begins with the broker's first Resume. A
+//     conn on enigma.v1 whose user's key can be proved goes through its entrance first: a challenge, and the proof.
 //  3. The socket reads into the turn's arena and calls input. The decoder finds whole frames there and unmasks them in
 //     place; what is cut, or in fragments, it copies aside.
 //  4. A message is scanned once, its from is checked, and it is submitted to the [actors.Link], or refused there. The bytes
@@ -53,6 +54,7 @@
 //	frames of one message        4,096                                   MESSAGE_TOO_LARGE, 1009
 //	time for one message         Options.FrameTimeout                    1002
 //	input of one turn            256 KiB, 64 KiB of one conn
+//	before a conn is ready       4 KiB a message, 10 s in all            PROOF_REQUIRED, 4401
 //	unparsed input of a conn     one read: a paused conn is not read
 //	unsent output of a conn      the kernel's Options.SendBuffer; a stream has 64 KiB beside it
 package transport

@@ -79,7 +79,7 @@ func (j *startJob) Run() {
 		return // cut meanwhile
 	}
 	c.loop.poll.add(c)
-	c.attach(c.loop.server.broker)
+	c.start()
 }
 
 // cut ends a conn that will not come to its shard any more, because that has stopped.

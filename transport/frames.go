@@ -22,7 +22,7 @@ func (c *conn) input(p []byte) []byte {
 			return nil
 		}
 		var ev event
-		if ev, p = c.dec.next(p, c.loop.limits.MaxMessage, c.loop.shard); ev.kind == eventNone {
+		if ev, p = c.dec.next(p, c.limit(), c.loop.shard); ev.kind == eventNone {
 			return nil
 		}
 		if !heard && !c.is(detached) {
@@ -34,9 +34,17 @@ func (c *conn) input(p []byte) []byte {
 	return p
 }
 
+// limit bounds a message that is to be decoded.
+func (c *conn) limit() int {
+	if c.is(proving) {
+		return protocol.MaxProofFrame
+	}
+	return c.loop.limits.MaxMessage
+}
+
 // watch sets or clears the deadline of the frame or message under way. A paused conn has none: it waits for us.
 func (c *conn) watch() {
-	if c.is(closing | byeHeard | discharged) {
+	if c.is(closing | byeHeard | discharged | proving) {
 		return
 	}
 	progress := c.dec.takeProgress()
@@ -70,9 +78,12 @@ func (c *conn) handle(ev *event) {
 	case eventPong:
 		c.link.Pong(ev.payload)
 	case eventMessage:
-		if c.is(speaksV1) {
+		switch {
+		case c.is(proving):
+			c.link.(*entrance).message(ev)
+		case c.is(speaksV1):
 			c.v1Message(ev)
-		} else {
+		default:
 			c.plainMessage(ev)
 		}
 	}
@@ -95,6 +106,10 @@ func (c *conn) bye(code ws.StatusCode) {
 
 // broken ends a conn whose input is no WebSocket stream.
 func (c *conn) broken(code ws.StatusCode) {
+	if code == ws.StatusMessageTooBig && c.is(proving) {
+		c.fail(protocol.CodeProofRequired, protocol.CloseProofRequired)
+		return
+	}
 	if code == ws.StatusMessageTooBig {
 		c.fail(protocol.CodeMessageTooLarge, protocol.CloseTooLarge)
 		return
@@ -143,6 +158,10 @@ func (c *conn) v1Message(ev *event) {
 	err := f.Parse(ev.payload)
 	if err == protocol.ErrUTF8 && !ev.binary {
 		c.fail(protocol.CodeNone, protocol.CloseInvalidData)
+		return
+	}
+	if err == nil && f.Type == protocol.FrameProof && c.is(challenged) {
+		c.fail(protocol.CodeProofRequired, protocol.CloseProofRequired) // there is one attempt
 		return
 	}
 	if err == nil && f.Type == protocol.FrameRecv {

@@ -14,6 +14,7 @@ type scheduler interface {
 	Set(t *actors.Timer, d time.Duration)
 	Stop(t *actors.Timer)
 	AfterTurn(job actors.Job)
+	CountRefusal(code protocol.Code)
 	lender
 }
 
@@ -31,6 +32,7 @@ type loop struct {
 	unescaped  []byte
 
 	deadlines []*deadline // unused ones
+	entrances map[*entrance]struct{}
 }
 
 // maxSpareDeadlines bounds the unused deadlines that a loop keeps.

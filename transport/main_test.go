@@ -67,6 +67,10 @@ func (a *accounts) PublicKey(_ context.Context, id protocol.UserID) ([]byte, err
 	return nil, &actors.Error{Code: protocol.CodeUserNotFound}
 }
 
+func (a *accounts) KeyToProve(ctx context.Context, id protocol.UserID) ([]byte, error) {
+	return a.PublicKey(ctx, id)
+}
+
 func (a *accounts) Ready(context.Context) error { return a.err }
 func (a *accounts) Limits() protocol.Limits     { return protocol.DefaultLimits() }
 

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
 // Options configure a [Server]. The zero value is a server that serves every origin with the default limits. Where a
@@ -21,6 +24,11 @@ type Options struct {
 	// Origins are the web origins that may use the server, as browsers write them: "https://example.com". Empty, or one
 	// of them "*", means every origin. Requests without an Origin header do not come from a page and are let through.
 	Origins []string
+	// PublicHosts are the hosts that clients dial, with a port unless it is 80 or 443: "chat.example". A proof of key
+	// possession counts on a connection whose Host is one of them; with exactly one it is taken for the Host of all, whatever
+	// a proxy has made of that. With none, the Host of the request is believed, and a proof does not protect against a
+	// server that passes on what it is told.
+	PublicHosts []string
 	// Page answers GET / to browsers; nil for none.
 	Page fasthttp.RequestHandler
 
@@ -49,6 +57,12 @@ type Options struct {
 	// does not read holds there. Default 128 KiB.
 	SendBuffer int
 
+	// proofTimeout bounds how long a client may take to answer a challenge. The wire contract says 10 s, so it is no option
+	// but to tests.
+	proofTimeout time.Duration
+	// now is the clock of challenges.
+	now func() time.Time
+
 	// Log takes what an operator has to know. Keys, ids, paths and addresses go there at debug level only. Default
 	// slog.Default.
 	Log *slog.Logger
@@ -64,6 +78,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, err
 	}
 	o.Origins = origins
+	if o.PublicHosts, err = normalizeHosts(o.PublicHosts); err != nil {
+		return o, err
+	}
 	orInt(&o.RateLogins, 20)
 	orInt(&o.RateMessages, 2000)
 	orInt(&o.MaxConnsPerIP, 10_000)
@@ -72,6 +89,10 @@ func (o Options) withDefaults() (Options, error) {
 	orDuration(&o.IdleTimeout, 60*time.Second)
 	orDuration(&o.WriteTimeout, 30*time.Second)
 	orDuration(&o.FrameTimeout, 30*time.Second)
+	orDuration(&o.proofTimeout, 10*time.Second)
+	if o.now == nil {
+		o.now = time.Now
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -88,6 +109,21 @@ func orDuration(field *time.Duration, value time.Duration) {
 	if *field == 0 {
 		*field = value
 	}
+}
+
+// normalizeHosts returns the hosts in the form that a proof is bound to.
+func normalizeHosts(hosts []string) ([]string, error) {
+	var list []string
+	for _, host := range hosts {
+		authority, ok := protocol.Authority(host)
+		if !ok {
+			return nil, fmt.Errorf("public host %q: write what clients dial, such as \"chat.example\" or \"chat.example:8443\"", host)
+		}
+		if !slices.Contains(list, authority) {
+			list = append(list, authority)
+		}
+	}
+	return list, nil
 }
 
 // normalizeOrigins returns the origins in lower case, nil if every origin is allowed.

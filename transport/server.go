@@ -34,6 +34,8 @@ type Accounts interface {
 	Login(ctx context.Context, key []byte) (protocol.UserID, error)
 	// PublicKey returns the key of a user: CodeUserNotFound, CodeStoreUnavailable.
 	PublicKey(ctx context.Context, id protocol.UserID) ([]byte, error)
+	// KeyToProve is PublicKey for a user who is about to connect.
+	KeyToProve(ctx context.Context, id protocol.UserID) ([]byte, error)
 	// Ready says why no connection can be taken now.
 	Ready(ctx context.Context) error
 	// Limits are what GET /version announces.
@@ -64,6 +66,8 @@ type Server struct {
 	http   *fasthttp.Server
 	router *router.Router
 	start  time.Time // origin of the times in logins
+
+	unprotected sync.Once // of the warning
 
 	logins   rateTable
 	counts   connCounts
@@ -129,14 +133,25 @@ func (s *Server) Serve(ln net.Listener) error {
 		ln.Close()
 		return errClosed
 	}
+	if len(s.opts.PublicHosts) == 0 && !local(addrOf(ln.Addr())) {
+		s.warnUnprotected()
+	}
 	return s.http.Serve(&listener{Listener: ln, server: s, closed: make(chan struct{})})
 }
 
 var errClosed = errors.New("transport: server closed")
 
 // Drain has the server refuse what is new, with 503, and say at /readyz that it is not ready. It goes on listening, so
-// that clients are told; connections stay. It is the first step of a planned end, before the broker closes the conns.
-func (s *Server) Drain() { s.draining.Store(true) }
+// that clients are told; connections stay, but for those that are not attached yet. It is the first step of a planned
+// end, before the broker closes the conns.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.loops {
+		l.shard.Post(turnAwayJob{l})
+	}
+}
 
 // Shutdown drains, stops listening, waits for the requests under way and then for the conns to be gone. The broker
 // closes those, so it is to be closed before or meanwhile. When ctx ends, all that is left is cut.

@@ -23,12 +23,12 @@ func (s *Server) sourceOf(ctx *fasthttp.RequestCtx) source {
 		return source{addr: aggregate(peer)}
 	}
 	h := &ctx.Request.Header
-	forwarded := h.PeekAll(fasthttp.HeaderXForwardedFor)
-	if len(forwarded) == 0 && h.Peek(fasthttp.HeaderForwarded) == nil && h.Peek("X-Real-Ip") == nil {
+	if !forwarded(h) {
 		return source{addr: aggregate(peer), exempt: local(peer)}
 	}
-	for i := len(forwarded) - 1; i >= 0; i-- {
-		hops := strings.Split(string(forwarded[i]), ",")
+	headers := h.PeekAll(fasthttp.HeaderXForwardedFor)
+	for i := len(headers) - 1; i >= 0; i-- {
+		hops := strings.Split(string(headers[i]), ",")
 		for j := len(hops) - 1; j >= 0; j-- {
 			hop, ok := parseHop(hops[j])
 			if !ok {
@@ -40,6 +40,11 @@ func (s *Server) sourceOf(ctx *fasthttp.RequestCtx) source {
 		}
 	}
 	return source{addr: aggregate(peer)}
+}
+
+// forwarded reports whether a request says that it has come through a proxy.
+func forwarded(h *fasthttp.RequestHeader) bool {
+	return len(h.PeekAll(fasthttp.HeaderXForwardedFor)) > 0 || h.Peek(fasthttp.HeaderForwarded) != nil || h.Peek("X-Real-Ip") != nil
 }
 
 // trusted reports whether an address is a proxy that is believed.

@@ -24,9 +24,10 @@ const (
 
 // handshake is what an upgrade request settled.
 type handshake struct {
-	id      protocol.UserID
-	profile actors.Profile
-	source  source
+	id       protocol.UserID
+	profile  actors.Profile
+	source   source
+	entrance *entrance // nil for a conn that attaches at once
 }
 
 // upgrade is GET /ws/{id}. An unknown user is upgraded too, and told so in a frame, because a browser does not let a
@@ -51,6 +52,7 @@ func (s *Server) upgrade(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	if offers := ctx.Request.Header.PeekAll(fasthttp.HeaderSecWebSocketProtocol); hasToken(offers, protocol.Subprotocol, bytes.Equal) {
 		hs.profile = actors.V1
+		hs.entrance = s.entranceOf(ctx, hs.id)
 		h.Set(fasthttp.HeaderSecWebSocketProtocol, protocol.Subprotocol)
 	}
 	h.SetNoDefaultContentType(true)

@@ -16,6 +16,12 @@
 // came, escapes and lone surrogates included. Therefore "raw" in this package means the bytes between the quotes of a
 // JSON string that has passed the scanner; they may be put between quotes again as they are.
 //
+// # Proof
+//
+// Some keys can be proved: [ParseProvableKey] reads them. A [Challenge] asks for a [Proof], which authenticates a
+// transcript that names the server, the user, its key and the connection ([Transcript]); [Prove] is the client's side of
+// it, [Challenge.Verify] the server's.
+//
 // # What goes out
 //
 // The Append functions write JSON texts and WebSocket frames at the end of a buffer and allocate nothing but the

@@ -6,8 +6,11 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
+	"github.com/enigma-protocol/enigma/actors"
+	"github.com/enigma-protocol/enigma/actors/protocol"
 	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
 )
 
@@ -15,6 +18,8 @@ import (
 type Config struct {
 	Listen  string   // host:port
 	Store   storeURL // which store, and where
+	Auth    actors.Auth
+	Hosts   []string // that clients dial, as proofs name them; nil for none known
 	Origins []string // allowed browser origins; nil for any
 	TLSCert string   // PEM files; both or none
 	TLSKey  string
@@ -58,6 +63,10 @@ func (c *Config) table() settings.Table {
 			Usage: "address to serve on, HOST:PORT; port 0 picks a free one"},
 		{Name: "store", Default: "./enigma-data", Set: settings.Into(&c.Store, parseStore),
 			Usage: "where undelivered mail and keys are kept: a directory, redis://HOST:PORT, rediss://, redis+sentinel://, or memory, which nothing survives"},
+		{Name: "auth", Default: "lock", Set: settings.Into(&c.Auth, parseAuth),
+			Usage: "who must prove possession of the private key to connect: lock, whoever has done so once; require, everybody; open, nobody"},
+		{Name: "public-host", Set: settings.Into(&c.Hosts, parseHosts),
+			Usage: "hosts that clients dial, separated by commas: proofs for others are refused, so that no other server can pass them on"},
 		{Name: "origin", Default: "*", Set: settings.Into(&c.Origins, settings.Origins),
 			Usage: "web origins whose pages may connect, separated by commas"},
 		{Name: "tls-cert", Set: settings.Into(&c.TLSCert, settings.Text),
@@ -147,6 +156,29 @@ func (c *Config) check() error {
 	wrong(c.SpillAfter < c.ConfirmInterval, "--spill-after %s is shorter than --confirm-interval %s: every message would be stored; write at least as much",
 		c.SpillAfter, c.ConfirmInterval)
 	return errors.Join(errs...)
+}
+
+// parseAuth takes the name of a policy on proofs.
+func parseAuth(text string) (actors.Auth, error) {
+	policies := map[string]actors.Auth{"lock": actors.AuthLock, "require": actors.AuthRequire, "open": actors.AuthOpen}
+	name, err := settings.OneOf("lock", "require", "open")(text)
+	return policies[name], err
+}
+
+// parseHosts takes a list of hosts with an optional port; empty is none.
+func parseHosts(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var hosts []string
+	for item := range strings.SplitSeq(text, ",") {
+		host, ok := protocol.Authority(strings.TrimSpace(item))
+		if !ok {
+			return nil, fmt.Errorf("%q is no host: write what clients dial, such as chat.example or chat.example:8443, separated by commas", item)
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
 }
 
 // parseLevel takes the name of a log level.

@@ -2,9 +2,12 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/enigma-protocol/enigma/actors"
 )
 
 // load reads a configuration from flags alone.
@@ -20,8 +23,15 @@ func TestConfig_DefaultsHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Listen != "127.0.0.1:8080" || c.MaxMessage != 128<<10 || c.TTL != 30*24*time.Hour || c.RateLogins != 20 ||
-		c.Store != (storeURL{storeEmbedded, "./enigma-data"}) || c.Origins != nil || c.Memory < 16<<20 {
+		c.Store != (storeURL{storeEmbedded, "./enigma-data"}) || c.Origins != nil || c.Auth != actors.AuthLock || c.Hosts != nil || c.Memory < 16<<20 {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestConfig_HostsAreAsProofsNameThem(t *testing.T) {
+	c, err := load(t, "--auth", "require", "--public-host", "Chat.Example:443, [::1]:8443")
+	if err != nil || c.Auth != actors.AuthRequire || !slices.Equal(c.Hosts, []string{"chat.example", "[::1]:8443"}) {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 

@@ -26,6 +26,7 @@ func (s *server) brokerOptions() []actors.Option {
 			CreditMessages:  c.CreditMessages,
 			CreditBytes:     int(c.CreditBytes),
 		}),
+		actors.WithAuth(c.Auth),
 		actors.WithMemory(c.Memory),
 		// One core is left to the store, the kernel and the collector: a loop on each was measured to be slower.
 		actors.WithShards(max(1, runtime.GOMAXPROCS(0)-1)),
@@ -42,6 +43,7 @@ func (s *server) transportOptions() transport.Options {
 	return transport.Options{
 		Version:        buildVersion(),
 		Origins:        c.Origins,
+		PublicHosts:    c.Hosts,
 		RateLogins:     orOff(c.RateLogins),
 		RateMessages:   orOff(c.RateMessages),
 		MaxConnsPerIP:  c.MaxConnsPerIP,

@@ -63,6 +63,9 @@ func Dial(ctx context.Context, serverURL, userID string, opts ...Option) (*Clien
 	if err := checkID(userID); err != nil {
 		return nil, err
 	}
+	if cfg.key != nil && cfg.key.ID() != userID {
+		return nil, errors.New("enigma: the key of WithKey is another user's")
+	}
 	return start(ctx, newClient(cfg, server, userID))
 }
 
@@ -75,6 +78,9 @@ func DialKey(ctx context.Context, serverURL, publicKey string, opts ...Option) (
 	server, err := parseServer(serverURL)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.key != nil && cfg.key.PublicKey() != publicKey {
+		return nil, errors.New("enigma: the key of WithKey has another public key")
 	}
 	userID, err := server.login(ctx, cfg, publicKey)
 	if err != nil {

@@ -190,7 +190,7 @@ func (c *Client) awaitReady(ctx context.Context, cn *conn) error {
 			challenged = true
 			err = c.prove(ctx, cn, f)
 		case "ready":
-			return c.ready(cn, f)
+			return c.ready(cn, f, challenged)
 		case "error", "":
 			cn.reason = f.asError()
 		case "message", "ack", "drained":
@@ -219,11 +219,13 @@ func (c *Client) prove(ctx context.Context, cn *conn, f *frame) error {
 	return cn.w.write(appendFrame(nil, ws.OpText, protocol.AppendProof(nil, p)), c.cfg.answerTimeout)
 }
 
-func (c *Client) ready(cn *conn, f *frame) (err error) {
+func (c *Client) ready(cn *conn, f *frame, challenged bool) (err error) {
 	if f.UserID != c.id {
 		return breach("ready for another user")
 	}
-	cn.proven = f.Proven
+	if cn.proven = f.Proven; c.cfg.requireProof && !(challenged && cn.proven) {
+		return ErrNotProven
+	}
 	cn.limits, err = f.limits()
 	return err
 }

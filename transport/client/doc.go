@@ -9,6 +9,15 @@
 //	…                                 // process it
 //	m.Confirm()                       // not delivered again
 //
+// A user with a key pair proves to the server that it holds the private key; from the first time on, a server with the
+// default policy lets nobody else connect as that user. Keep the file: without it the id is lost.
+//
+//	key, err := client.LoadOrGenerateKey("alice.pem")
+//	c, err := client.DialKey(ctx, "https://chat.example", key.PublicKey(), client.WithKey(key))
+//
+// With [WithKey] the client also demands that the server asks. The proof is bound to the host in the URL, so that a server
+// that is not the one meant cannot pass it on to the one that is.
+//
 // The payload is the caller's: encrypt it. A server, and who has its disk, sees what is sent.
 //
 // # States

@@ -22,6 +22,9 @@ var (
 	ErrInFlight = errors.New("enigma: a message with this id is in flight to this user")
 	// ErrNoV1: the server does not speak enigma.v1, and [RequireV1] demands it.
 	ErrNoV1 = errors.New("enigma: the server does not speak " + protocol.Subprotocol)
+	// ErrNotProven: the server did not ask for proof of key possession, or did not take it and let the user in all the
+	// same, and [WithKey] or [RequireProof] demands it.
+	ErrNotProven = errors.New("enigma: connected without proof of key possession")
 	// ErrKeyMismatch: the server answered with a key or an id that do not belong together. It lies or is broken.
 	ErrKeyMismatch = errors.New("enigma: the server's answer does not match the key's hash")
 	// ErrProtocol: the server broke the protocol. The connection it did so on was closed.

@@ -27,7 +27,9 @@ type config struct {
 	dial          DialFunc
 	log           *slog.Logger
 	prover        Prover
+	key           *Key // the prover, if it is one
 	requireV1     bool
+	requireProof  bool
 	outbox        int
 	readLimit     int
 	minDelay      time.Duration
@@ -77,6 +79,8 @@ func (c *config) check() error {
 		return fmt.Errorf("enigma: WithBackoff(%v, %v): must be above zero, the second not below the first", c.minDelay, c.maxDelay)
 	case c.idle <= 0 || c.answerTimeout <= 0:
 		return fmt.Errorf("enigma: WithHeartbeat(%v, %v): must be above zero", c.idle, c.answerTimeout)
+	case c.requireProof && c.prover == nil:
+		return errors.New("enigma: RequireProof without WithKey or WithProver: there is nothing to prove with")
 	case c.lastSeq > protocol.MaxSeq:
 		return fmt.Errorf("enigma: WithLastSeq(%d): above the highest sequence number", c.lastSeq)
 	}
@@ -102,9 +106,26 @@ func WithDialer(dial DialFunc) Option { return func(c *config) { c.dial = dial }
 // WithLogger sets where connection events go. Nothing is logged by default. Logs hold no key, id or payload.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// WithProver sets what answers the server's challenge, such as [KeyProver]. Without one the client declines to prove possession of its
-// key, which a server admits or not by its policy.
-func WithProver(p Prover) Option { return func(c *config) { c.prover = p } }
+// WithProver sets what answers the server's challenge, such as [KeyProver], without demanding that there is one. Without a
+// Prover the client declines to prove possession of its key, which a server admits or not by its policy.
+func WithProver(p Prover) Option { return func(c *config) { c.prover, c.key = p, nil } }
+
+// WithKey has the client prove that it holds the user's private key, and demand of the server that it asks: it is
+// WithProver(k) and [RequireProof]. The key's user must be the one that is dialled.
+func WithKey(k *Key) Option {
+	return func(c *config) {
+		c.key, c.prover, c.requireProof, c.requireV1 = k, nil, true, true
+		if k != nil {
+			c.prover = k
+		}
+	}
+}
+
+// RequireProof makes a server an error that does not speak enigma.v1 ([ErrNoV1]), or lets the user in without a proof
+// ([ErrNotProven]), on every connection. Without it a server, or who poses as one, decides whether to ask.
+func RequireProof() Option {
+	return func(c *config) { c.requireProof, c.requireV1 = true, true }
+}
 
 // RequireV1 makes a server without enigma.v1 an error, [ErrNoV1]. Without it the client falls back to the plain
 // profile and its weaker promises.
