@@ -257,6 +257,8 @@ func TestShutdown_CutsWhatDoesNotEnd(t *testing.T) {
 	onAll(t, func(t *testing.T, b backend) {
 		n := b.start(t, transport.Options{})
 		c := n.connect("alice")
+		c.sendText(envelope(c.id, c.id, "here")) // the upgrade is through, and the server knows of the conn, once this is back
+		c.want(envelope(c.id, c.id, "here"))
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		if err := n.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
