@@ -37,7 +37,7 @@ type item struct {
 }
 
 // maxItems bounds the items of a mailbox; with more mail it has none.
-const maxItems = 256
+const maxItems = 1024
 
 // whole says whether the items are all there is, given the count of the state they belong to.
 func (b *mailbox) whole(count uint64) bool { return uint64(len(b.items)) == count }
@@ -62,7 +62,7 @@ type mailboxes struct {
 }
 
 // boxCache bounds the memory of the cached mailboxes, in bytes.
-const boxCache = 32 << 20
+const boxCache = 64 << 20
 
 func newBoxLRU() *lru[*mailbox] {
 	return newLRU(boxCache, func(b *mailbox) bool { return b.owner != nil })
