@@ -13,6 +13,16 @@
 // results of the same length. A returned error applies to every item of the call and leaves the results unset; with a
 // nil error each item's own result counts. A caller has at most one call in flight that names a given user; calls that
 // name different users may run at the same time.
+//
+// What is easily taken for granted:
+//
+//   - ErrDuplicate, ErrConflict and ErrQuota refuse one envelope each; those after it in the call are judged by
+//     themselves, with the quota as actors.Store says.
+//   - A refused envelope is not remembered: an Append whose outcome is unknown and that held an Accepted envelope behind
+//     one that was refused is, when it is repeated, told that the refused one succeeded, since it is below the highest
+//     seq by then. A caller that must know does not put them into one call.
+//   - An expired envelope is never read. It may count for the quota, and hold its id, until Expire has removed it.
+//   - Lock of a user who is not known does nothing, and is no error.
 package persistence
 
 import (

@@ -133,12 +133,7 @@ func repeats(p *persistence.Pending, seq uint64, payload []byte) error {
 // seqOf returns the seq of the pending envelope with an identity, 0 if there is none.
 func (c *call) seqOf(m *plan, id identity) (uint64, error) {
 	if m.box.whole(m.next.count) {
-		for i := range m.box.items {
-			if m.box.items[i].id == id {
-				return m.box.items[i].seq, nil
-			}
-		}
-		return 0, nil
+		return m.box.find(id), nil
 	}
 	if m.box.state.ids == 0 {
 		return 0, nil

@@ -33,7 +33,7 @@ type floors struct {
 }
 
 func newFloors(minFree int64) floors {
-	return floors{append: minFree, compact: minFree / 2, delete: minFree / 8}
+	return floors{append: minFree, compact: minFree / 4, delete: minFree / 8}
 }
 
 // guard is the engine's view of the file system. It does three things that the engine does not:
@@ -131,6 +131,13 @@ func (g *guard) pause(noSpace *atomic.Int64) {
 	case <-time.After(wait):
 	case <-g.failure.done:
 	}
+}
+
+// GetDiskUsage tells the engine what there is for compactions, whose size it chooses by it.
+func (g *guard) GetDiskUsage(path string) (vfs.DiskUsage, error) {
+	usage, err := g.FS.GetDiskUsage(path)
+	usage.AvailBytes -= min(usage.AvailBytes, uint64(g.floors.compact))
+	return usage, err
 }
 
 // OpenReadWrite opens a file to write to.

@@ -52,6 +52,9 @@ func (s *Store) Tables() uint64 {
 // Failure returns why the store has failed, or nil.
 func (s *Store) Failure() error { return s.failure.failed() }
 
+// Fail ends the store.
+func (s *Store) Fail(err error) { s.failure.fail(err) }
+
 // WithFS makes a store use another file system.
 func (o Options) WithFS(fs vfs.FS) Options {
 	o.fs = fs

@@ -105,13 +105,74 @@ func TestStore_DeadlineLeavesTheOutcomeUnknown(t *testing.T) {
 	}
 }
 
+// TestStore_IsDurableOnReturn counts the syncs of the log that calls wait for.
+func TestStore_IsDurableOnReturn(t *testing.T) {
+	var h hook
+	s := open(t, t.TempDir(), embedded.Options{}.WithFS(h.fs()))
+	defer s.Close()
+	var syncs atomic.Int64
+	h.set(func(op errorfs.Op) error {
+		if isSync(op) && strings.HasSuffix(op.Path, ".log") {
+			syncs.Add(1)
+		}
+		return nil
+	})
+	ctx, errs := t.Context(), make([]error, 1)
+	for _, c := range []struct {
+		name string
+		call func() error
+	}{
+		{"PutKeys", func() error { return s.PutKeys(ctx, []persistence.KeyRecord{{User: alice(), Key: []byte("a")}}, errs) }},
+		{"Lock", func() error { return s.Lock(ctx, []protocol.UserID{alice()}, errs) }},
+		{"Append", func() error { return s.Append(ctx, mail(1), errs) }},
+		{"Ceiling", func() error { _, err := s.Ceiling(ctx, 1); return err }},
+	} {
+		before := syncs.Load()
+		if err := errors.Join(c.call(), errs[0]); err != nil {
+			t.Fatal(err)
+		}
+		if syncs.Load() == before {
+			t.Errorf("%s did not sync", c.name)
+		}
+	}
+}
+
+// TestStore_RefusesTwoCallsForOneUser holds an append for alice under way and makes another for her.
+func TestStore_RefusesTwoCallsForOneUser(t *testing.T) {
+	var h hook
+	s := open(t, t.TempDir(), embedded.Options{}.WithFS(h.fs()))
+	defer s.Close()
+	release, held := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	h.set(func(op errorfs.Op) error {
+		if isSync(op) && strings.HasSuffix(op.Path, ".log") {
+			once.Do(func() { close(held) })
+			<-release
+		}
+		return nil
+	})
+	first := make(chan error)
+	go func() { first <- appendMail(t.Context(), s, 1) }()
+	<-held
+	if err := appendMail(t.Context(), s, 2); !errors.Is(err, persistence.ErrUnavailable) {
+		t.Errorf("another call for the same user: %v", err)
+	}
+	close(release)
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	if err := appendMail(t.Context(), s, 2); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fileVar says what the files are called whose change is to fail, and how.
 const fileVar = "EMBEDDED_TEST_FILE"
 
 // TestStore_DiskErrorsEndIt fails one operation on a file and lets all others succeed, as Linux does. A store that has
 // failed keeps its goroutines, hence it does so in a process of its own.
 func TestStore_DiskErrorsEndIt(t *testing.T) {
-	for _, what := range []string{"sync .log", "sync .sst", "sync MANIFEST", "write .log", "write MANIFEST", "create .log", "rotate .log"} {
+	for _, what := range []string{"sync .log", "sync .sst", "sync MANIFEST", "write .log", "write MANIFEST", "create .log", "rotate .log", "nothing"} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
 			cmd := exec.Command(os.Args[0])
@@ -158,11 +219,17 @@ func meetDiskError() error {
 		}
 		return nil
 	})
-	if file == ".log" && (how == "sync" || how == "write") {
+	switch {
+	case how == "nothing": // the store has failed otherwise, and the engine has something to write
+		eio.Store(true)
+		s.Fail(syscall.EIO)
+		go func() { _ = s.StartFlush() }()
+		time.Sleep(100 * time.Millisecond) // what must not happen has no end to wait for
+	case file == ".log" && (how == "sync" || how == "write"):
 		if err := appendMail(context.Background(), s, 2); !errors.Is(err, persistence.ErrUnknownOutcome) {
 			return fmt.Errorf("append under way: %w", err)
 		}
-	} else {
+	default:
 		go func() { _ = s.StartFlush() }() // this goroutine may be the engine's that is held
 	}
 	if err := <-failed; !errors.Is(err, syscall.EIO) {
@@ -214,7 +281,7 @@ func TestStore_CompactionsDoNotSpinWithoutSpace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	free.Store(60 << 20) // enough for deletes and flushes, too little for compactions
+	free.Store(30 << 20) // enough for deletes and flushes, too little for compactions
 	var created atomic.Int64
 	h.set(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {

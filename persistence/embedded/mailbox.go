@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -36,8 +37,21 @@ type item struct {
 	bytes uint32
 }
 
-// maxItems bounds the items of a mailbox; with more mail it has none.
+// maxItems bounds the items of a mailbox, which are searched one by one; with more mail it has none. It is above what
+// the usual quota lets in.
 const maxItems = 1024
+
+// find returns the seq of the item with an identity, 0 if there is none.
+func (b *mailbox) find(id identity) uint64 {
+	head := binary.LittleEndian.Uint64(id[:])
+	for i := range b.items {
+		it := &b.items[i]
+		if binary.LittleEndian.Uint64(it.id[:]) == head && it.id == id {
+			return it.seq
+		}
+	}
+	return 0
+}
 
 // whole says whether the items are all there is, given the count of the state they belong to.
 func (b *mailbox) whole(count uint64) bool { return uint64(len(b.items)) == count }

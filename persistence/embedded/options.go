@@ -12,9 +12,9 @@ import (
 type Options struct {
 	// Quota bounds each mailbox. The zero value is no bound.
 	Quota persistence.Quota
-	// MinFree is how many bytes of the disk are left free: with less, Append and PutKeys return ErrFull. Half of it is
-	// for flushes and the log, which go on. Default: 128 MiB, four memtables. Much less is at the risk of the store: if
-	// the log meets a full disk, the engine fails.
+	// MinFree is how many bytes of the disk are left free: with less, Append and PutKeys return ErrFull. It is what
+	// deletes need to gain space again. Default: 128 MiB, four memtables. Much less is at the risk of the store: if the
+	// log meets a full disk, the engine fails.
 	MinFree int64
 	// KeyCache bounds the memory of the cached keys, in bytes. Default: 8 MiB.
 	KeyCache int

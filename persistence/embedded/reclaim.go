@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,12 @@ type reclaimer struct {
 }
 
 const (
-	reclaimAt    = 64 << 20 // bytes to be gained, below which a merge is not worth it,
-	reclaimFull  = 1 << 20  // unless the disk is full
-	reclaimPause = 5 * time.Second
+	reclaimAt   = 64 << 20 // bytes to be gained, below which a merge is not worth it,
+	reclaimFull = 1 << 20  // unless the disk is full
+
+	reclaimPause   = 2 * time.Second
+	reclaimTimeout = 10 * time.Second
+	reclaimStep    = 8 << 20 // bytes of tables
 
 	// recordOverhead is about what an envelope takes beside its payload.
 	recordOverhead = mailLen + mailHeader
@@ -66,9 +70,10 @@ func (s *Store) reclaimSpace(ctx context.Context) {
 			return
 		}
 		if s.worthMerging() {
-			s.reclaim.deleted.Store(0)
+			deleted := s.reclaim.deleted.Swap(0)
 			if err := s.merge(ctx); err != nil && ctx.Err() == nil {
-				s.opts.Logger.Warn("store could not reclaim space", "error", err)
+				s.reclaim.deleted.Add(deleted)
+				s.reclaim.nudge()
 			}
 		}
 		select {
@@ -94,13 +99,39 @@ func (s *Store) worthMerging() bool {
 	return deleted >= reclaimAt && deleted >= int64(s.db.Metrics().DiskSpaceUsage())/2
 }
 
-// merge writes the tombstones to tables and merges those with what they delete. The engine panics in places once it has
-// failed.
-func (s *Store) merge(ctx context.Context) (err error) {
+// merge writes the tombstones to tables and merges those with what they delete, in steps over the range of keys: a step
+// writes what lives before it removes what is dead, so each must fit into what is free.
+//
+// On a disk that is nearly full the engine may go on trying to merge other tables in vain and keep a step waiting, for
+// want of the very tombstones that have come to the memtable meanwhile. So a step gives up after a while. The others may
+// gain the space that it lacks, and all of them are tried again.
+func (s *Store) merge(ctx context.Context) error {
+	steps := min(max(s.db.Metrics().DiskSpaceUsage()/reclaimStep, 1), 256)
+	bounds := [][]byte{{0}, {mailKind}}
+	for i := uint64(1); i < steps; i++ {
+		bounds = append(bounds, binary.BigEndian.AppendUint16([]byte{mailKind}, uint16(i<<16/steps)))
+	}
+	bounds = append(bounds, []byte{mailKind + 1}, []byte{0xff})
+	var failed error
+	for i := range bounds[1:] {
+		if err := s.mergeRange(ctx, bounds[i], bounds[i+1]); err != nil {
+			failed = err
+		}
+		if ctx.Err() != nil || s.failure.failed() != nil {
+			break
+		}
+	}
+	return failed
+}
+
+// mergeRange merges the tables of a range of keys. The engine panics in places once it has failed.
+func (s *Store) mergeRange(ctx context.Context, from, to []byte) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
-	return s.db.Compact(ctx, []byte{0}, []byte{0xff}, false)
+	ctx, cancel := context.WithTimeout(ctx, reclaimTimeout)
+	defer cancel()
+	return s.db.Compact(ctx, from, to, false)
 }
