@@ -69,23 +69,18 @@ const (
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
 // pass lets a change begin. It does not return once the store has failed.
-func (g *guard) pass() error {
-	err := g.failure.failed()
-	if err != nil {
+func (g *guard) pass() {
+	if g.failure.failed() != nil {
 		g.failure.freeze()
 	}
-	return err
 }
 
-// survived judges an error that the engine would not survive. It does not return if there is one.
-func (g *guard) survived(what string, err error) error {
-	if err == nil {
-		return nil
+// must judges an error that the engine would not survive. It does not return if there is one.
+func (g *guard) must(what string, err error) {
+	if err != nil {
+		g.failure.fail(fmt.Errorf("%s: %w", what, err))
+		g.failure.freeze()
 	}
-	err = fmt.Errorf("%s: %w", what, err)
-	g.failure.fail(err)
-	g.failure.freeze()
-	return err
 }
 
 // file judges an attempt to open a file for writing.
@@ -103,7 +98,8 @@ func (g *guard) file(f vfs.File, err error, category vfs.DiskWriteCategory) (vfs
 	case guarded.noSpace != nil:
 		return nil, err
 	}
-	return nil, g.survived("create file", err)
+	g.must("create file", err)
+	return nil, err
 }
 
 // Create makes a file.
@@ -114,9 +110,7 @@ func (g *guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	case compactionCategory:
 		g.pause(&g.noSpace[1])
 	}
-	if err := g.pass(); err != nil {
-		return nil, err
-	}
+	g.pass()
 	f, err := g.FS.Create(name, category)
 	return g.file(f, err, category)
 }
@@ -142,9 +136,7 @@ func (g *guard) GetDiskUsage(path string) (vfs.DiskUsage, error) {
 
 // OpenReadWrite opens a file to write to.
 func (g *guard) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	if err := g.pass(); err != nil {
-		return nil, err
-	}
+	g.pass()
 	f, err := g.FS.OpenReadWrite(name, category, opts...)
 	return g.file(f, err, category)
 }
@@ -160,50 +152,40 @@ func (g *guard) OpenDir(name string) (vfs.File, error) {
 
 // ReuseForWrite renames a file and opens it to write to.
 func (g *guard) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := g.pass(); err != nil {
-		return nil, err
-	}
+	g.pass()
 	f, err := g.FS.ReuseForWrite(oldname, newname, category)
 	return g.file(f, err, category)
 }
 
 // Link makes a second name.
 func (g *guard) Link(oldname, newname string) error {
-	if err := g.pass(); err != nil {
-		return err
-	}
+	g.pass()
 	return g.FS.Link(oldname, newname)
 }
 
 // Remove removes a file. The engine survives it if that fails.
 func (g *guard) Remove(name string) error {
-	if err := g.pass(); err != nil {
-		return err
-	}
+	g.pass()
 	return g.FS.Remove(name)
 }
 
 // RemoveAll removes a tree.
 func (g *guard) RemoveAll(name string) error {
-	if err := g.pass(); err != nil {
-		return err
-	}
+	g.pass()
 	return g.FS.RemoveAll(name)
 }
 
 // Rename renames a file.
 func (g *guard) Rename(oldname, newname string) error {
-	if err := g.pass(); err != nil {
-		return err
-	}
-	return g.survived("rename file", g.FS.Rename(oldname, newname))
+	g.pass()
+	err := g.FS.Rename(oldname, newname)
+	g.must("rename file", err)
+	return err
 }
 
 // MkdirAll makes a directory.
 func (g *guard) MkdirAll(dir string, perm os.FileMode) error {
-	if err := g.pass(); err != nil {
-		return err
-	}
+	g.pass()
 	return g.FS.MkdirAll(dir, perm)
 }
 
@@ -223,18 +205,15 @@ type guardedFile struct {
 
 // Write writes.
 func (f *guardedFile) Write(p []byte) (int, error) {
-	if err := f.guard.pass(); err != nil {
-		return 0, err
-	}
+	f.guard.pass()
 	if f.compaction && f.guard.short() {
 		f.noSpace.Store(time.Now().UnixNano())
 		return 0, fmt.Errorf("compaction: %w: %w", persistence.ErrFull, syscall.ENOSPC)
 	}
 	n, err := f.File.Write(p)
 	if f.noSpace == nil {
-		return n, f.guard.survived("write file", err)
-	}
-	if errors.Is(err, syscall.ENOSPC) {
+		f.guard.must("write file", err)
+	} else if errors.Is(err, syscall.ENOSPC) {
 		f.noSpace.Store(time.Now().UnixNano())
 	}
 	return n, err
@@ -242,42 +221,38 @@ func (f *guardedFile) Write(p []byte) (int, error) {
 
 // WriteAt writes.
 func (f *guardedFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.guard.pass(); err != nil {
-		return 0, err
-	}
+	f.guard.pass()
 	n, err := f.File.WriteAt(p, off)
-	return n, f.guard.survived("write file", err)
+	f.guard.must("write file", err)
+	return n, err
 }
 
 // Preallocate reserves space. The engine survives it if that fails.
 func (f *guardedFile) Preallocate(offset, length int64) error {
-	if err := f.guard.pass(); err != nil {
-		return err
-	}
+	f.guard.pass()
 	return f.File.Preallocate(offset, length)
 }
 
 // Sync syncs data and metadata. A sync that failed is not tried again, see guard.
 func (f *guardedFile) Sync() error {
-	if err := f.guard.pass(); err != nil {
-		return err
-	}
-	return f.guard.survived("fsync", f.File.Sync())
+	f.guard.pass()
+	err := f.File.Sync()
+	f.guard.must("fsync", err)
+	return err
 }
 
 // SyncData syncs data.
 func (f *guardedFile) SyncData() error {
-	if err := f.guard.pass(); err != nil {
-		return err
-	}
-	return f.guard.survived("fdatasync", f.File.SyncData())
+	f.guard.pass()
+	err := f.File.SyncData()
+	f.guard.must("fdatasync", err)
+	return err
 }
 
 // SyncTo begins to sync a part of the data.
 func (f *guardedFile) SyncTo(length int64) (fullSync bool, err error) {
-	if err := f.guard.pass(); err != nil {
-		return false, err
-	}
+	f.guard.pass()
 	fullSync, err = f.File.SyncTo(length)
-	return fullSync, f.guard.survived("sync file range", err)
+	f.guard.must("sync file range", err)
+	return fullSync, err
 }

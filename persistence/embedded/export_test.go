@@ -49,6 +49,9 @@ func (s *Store) Tables() uint64 {
 	return uint64(total.TablesSize)
 }
 
+// RefusedCompactions returns how many compactions have failed.
+func (s *Store) RefusedCompactions() int64 { return s.db.Metrics().Compact.FailedCount }
+
 // Failure returns why the store has failed, or nil.
 func (s *Store) Failure() error { return s.failure.failed() }
 

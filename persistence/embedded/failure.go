@@ -22,7 +22,7 @@ type failure struct {
 	err    atomic.Pointer[error]
 	done   chan struct{} // closed once err is set
 	warned atomic.Int64  // when the engine was last heard, Unix nanoseconds
-	opened atomic.Bool   // Open has succeeded; until then errors are returned to the engine, which returns them to Open
+	opened atomic.Bool   // Open has succeeded; until then it is Open that reports
 }
 
 func newFailure(logger *slog.Logger, report func(error)) *failure {
@@ -35,7 +35,7 @@ func (f *failure) fail(err error) {
 		f.err.Store(&err)
 		close(f.done)
 		if !f.opened.Load() {
-			return // Open returns it
+			return
 		}
 		go func() {
 			f.logger.Error("store failed for good", "error", err.Error())
@@ -46,13 +46,9 @@ func (f *failure) fail(err error) {
 	})
 }
 
-// freeze holds a goroutine of the engine, or one that has called it, for good: it must not go on, and nobody is there to
+// freeze holds a goroutine of the engine, or one that has called it, for good: it must not go on, and there is nobody to
 // take an error. Callers of the store do not wait for it.
-func (f *failure) freeze() {
-	if f.opened.Load() {
-		select {}
-	}
-}
+func (f *failure) freeze() { select {} }
 
 // failed returns why the store has ended, or nil.
 func (f *failure) failed() error {

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +24,7 @@ func mail(seq uint64) []persistence.Pending {
 	return []persistence.Pending{{To: alice(), Seq: seq, Expires: farFuture, Payload: fmt.Append(nil, seq)}}
 }
 
-// append appends one envelope and returns what came of it.
+// appendMail appends one envelope and returns what came of it.
 func appendMail(ctx context.Context, s *embedded.Store, seq uint64) error {
 	errs := make([]error, 1)
 	return errors.Join(s.Append(ctx, mail(seq), errs), errs[0])
@@ -166,108 +162,6 @@ func TestStore_RefusesTwoCallsForOneUser(t *testing.T) {
 	}
 }
 
-// fileVar says what the files are called whose change is to fail, and how.
-const fileVar = "EMBEDDED_TEST_FILE"
-
-// TestStore_DiskErrorsEndIt fails one operation on a file and lets all others succeed, as Linux does. A store that has
-// failed keeps its goroutines, hence it does so in a process of its own.
-func TestStore_DiskErrorsEndIt(t *testing.T) {
-	for _, what := range []string{"sync .log", "sync .sst", "sync MANIFEST", "write .log", "write MANIFEST", "create .log", "rotate .log", "nothing"} {
-		t.Run(what, func(t *testing.T) {
-			dir := t.TempDir()
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), childVar+"=diskerror", dirVar+"="+dir, fileVar+"="+what)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			s := open(t, dir, embedded.Options{})
-			defer s.Close()
-			pending, err := readAll(s, alice())
-			if err != nil || inOrder(t, pending) == 0 {
-				t.Fatalf("after the failure and a new start: %v, %v", pending, err)
-			}
-		})
-	}
-}
-
-// meetDiskError is the child.
-func meetDiskError() error {
-	how, file, _ := strings.Cut(os.Getenv(fileVar), " ")
-	var h hook
-	failed := make(chan error, 2)
-	opts := embedded.Options{Failed: func(err error) { failed <- err }}
-	s, err := embedded.Open(os.Getenv(dirVar), opts.WithFS(h.fs()))
-	if err != nil {
-		return err
-	}
-	if err := appendMail(context.Background(), s, 1); err != nil {
-		return err
-	}
-	var eio atomic.Bool
-	var after atomic.Value // what was changed on the disk after the failure
-	h.set(func(op errorfs.Op) error {
-		switch {
-		case eio.Load():
-			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose {
-				after.Store(fmt.Sprintf("%v %s", op.Kind, op.Path))
-			}
-		case !strings.Contains(filepath.Base(op.Path), file):
-		case (how == "sync" || how == "rotate") && isSync(op), how == "write" && op.Kind == errorfs.OpFileWrite,
-			how == "create" && (op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpReuseForWrite):
-			eio.Store(true)
-			return syscall.EIO
-		}
-		return nil
-	})
-	switch {
-	case how == "nothing": // the store has failed otherwise, and the engine has something to write
-		eio.Store(true)
-		s.Fail(syscall.EIO)
-		go func() { _ = s.StartFlush() }()
-		time.Sleep(100 * time.Millisecond) // what must not happen has no end to wait for
-	case file == ".log" && (how == "sync" || how == "write"):
-		if err := appendMail(context.Background(), s, 2); !errors.Is(err, persistence.ErrUnknownOutcome) {
-			return fmt.Errorf("append under way: %w", err)
-		}
-	default:
-		go func() { _ = s.StartFlush() }() // this goroutine may be the engine's that is held
-	}
-	if err := <-failed; !errors.Is(err, syscall.EIO) {
-		return fmt.Errorf("Failed was called with %w", err)
-	}
-	if err := refusesAll(s); err != nil {
-		return err
-	}
-	if err := s.Close(); !errors.Is(err, syscall.EIO) {
-		return fmt.Errorf("close: %w", err)
-	}
-	if op := after.Load(); op != nil || len(failed) > 0 {
-		return fmt.Errorf("after the failure: %v, and Failed called %d times more", op, len(failed))
-	}
-	return nil
-}
-
-// refusesAll expects that every call is refused.
-func refusesAll(s *embedded.Store) error {
-	ctx, errs := context.Background(), make([]error, 1)
-	_, expire := s.Expire(ctx, farFuture, 1)
-	_, ceiling := s.Ceiling(ctx, 1)
-	for name, err := range map[string]error{
-		"Append":  s.Append(ctx, mail(3), errs),
-		"Confirm": s.Confirm(ctx, []persistence.Confirmed{{User: alice(), Seq: 1}}, errs),
-		"Read":    s.Read(ctx, []persistence.ReadRequest{{User: alice(), Count: 1, Bytes: 1}}, make([]persistence.Page, 1)),
-		"Keys":    s.Keys(ctx, []protocol.UserID{alice()}, make([]persistence.KeyRecord, 1), errs),
-		"PutKeys": s.PutKeys(ctx, []persistence.KeyRecord{{User: alice(), Key: []byte("a")}}, errs),
-		"Lock":    s.Lock(ctx, []protocol.UserID{alice()}, errs),
-		"Expire":  expire, "Ceiling": ceiling, "Ping": s.Ping(ctx),
-	} {
-		if !errors.Is(err, persistence.ErrUnavailable) {
-			return fmt.Errorf("%s after the failure: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // TestStore_CompactionsDoNotSpinWithoutSpace lets compactions find too little space and counts how often they try.
 func TestStore_CompactionsDoNotSpinWithoutSpace(t *testing.T) {
 	var h hook
@@ -303,6 +197,9 @@ func TestStore_CompactionsDoNotSpinWithoutSpace(t *testing.T) {
 	allowed := int64(tables) + 2*(int64(time.Since(begin).Seconds())+2+tables)
 	if n := created.Load(); n > allowed {
 		t.Fatalf("%d tables begun for %d flushes", n, tables)
+	}
+	if s.RefusedCompactions() == 0 {
+		t.Fatal("no compaction was kept from taking the last space")
 	}
 	free.Store(1 << 40)
 	if err := s.Flush(true); err != nil {

@@ -25,6 +25,7 @@ var children = map[string]func() error{
 	"squeeze":   squeezeDisk,
 	"sync":      meetFailedSync,
 	"diskerror": meetDiskError,
+	"openerror": meetErrorsInOpen,
 }
 
 func TestMain(m *testing.M) {

@@ -46,7 +46,8 @@ const engineFormat = pebble.FormatTableFormatV6
 
 // Open opens the store in a directory, which is made if it does not exist. Recovery after a crash is part of it: what
 // was acknowledged is there, and a log that breaks off is read as far as it goes. A log or a table that has been damaged
-// is an ErrCorrupt, here or when it is met.
+// is an ErrCorrupt, here or when it is met. If the disk fails meanwhile, the directory stays locked until the process
+// ends.
 func Open(dir string, opts Options) (*Store, error) {
 	opts = opts.withDefaults(dir)
 	s := &Store{dir: dir, opts: opts, floors: newFloors(opts.MinFree)}
@@ -61,7 +62,14 @@ func Open(dir string, opts Options) (*Store, error) {
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if err := s.open(); err != nil {
+	opened := make(chan error, 1)
+	go func() { opened <- s.open() }()
+	select {
+	case err = <-opened:
+	case <-s.failure.done: // the goroutine may be held for good
+		return nil, fmt.Errorf("open store in %s: %w", dir, s.failure.failed())
+	}
+	if err != nil {
 		if s.db != nil {
 			_ = s.db.Close()
 		}
@@ -69,6 +77,9 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open store in %s: %w", dir, err)
 	}
 	s.failure.opened.Store(true)
+	if err := s.failure.failed(); err != nil { // in the background, right now
+		return nil, fmt.Errorf("open store in %s: %w", dir, err)
+	}
 	s.startReclaimer()
 	return s, nil
 }
@@ -90,7 +101,7 @@ func lockDir(dir string) (*pebble.Lock, error) {
 
 // open opens the engine and reads what is kept in memory.
 func (s *Store) open() (err error) {
-	defer func() { // replay panics at some of what it does not expect in a log
+	defer func() { // the engine panics at some of what it does not expect in a log
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", persistence.ErrCorrupt, r)
 		}
@@ -148,7 +159,7 @@ func (s *Store) engineOptions(cache *pebble.Cache) *pebble.Options {
 			BackgroundError: func(err error) { engineLogger{s.failure}.Errorf("background: %v", err) },
 			DataCorruption:  func(pebble.DataCorruptionInfo) {}, // by default fatal; whoever reads gets the error
 			WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
-				s.opts.Logger.Warn("store writes wait for the disk", "reason", info.Reason)
+				engineLogger{s.failure}.Errorf("writes wait for the disk: %s", info.Reason)
 			},
 		},
 	}
@@ -283,7 +294,14 @@ func (s *Store) Close() error {
 		return fmt.Errorf("close store: a write is under way: %w", err)
 	}
 	<-s.reclaim.done
-	if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
+	closed := make(chan error, 1)
+	go func() { closed <- errors.Join(s.db.Close(), s.lock.Close()) }()
+	select {
+	case err = <-closed:
+	case <-s.failure.done: // the goroutine may be held for good
+		err = s.failure.failed()
+	}
+	if err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
