@@ -65,7 +65,9 @@ func openWithError(dir string, n int64) (met bool, err error) {
 		}
 		return nil
 	})
-	s, err := embedded.Open(dir, embedded.Options{}.WithFS(h.fs()))
+	reported := make(chan error, 1)
+	opts := embedded.Options{Failed: func(err error) { reported <- err }}
+	s, err := embedded.Open(dir, opts.WithFS(h.fs()))
 	if err == nil {
 		h.set(func(errorfs.Op) error { return nil })
 		return false, s.Close()
@@ -80,6 +82,9 @@ func openWithError(dir string, n int64) (met bool, err error) {
 	s, err = embedded.Open(left, embedded.Options{})
 	if err != nil {
 		return true, err
+	}
+	if len(reported) > 0 {
+		return true, errors.New("Failed was called for what Open returned")
 	}
 	pending, err := readAll(s, alice())
 	if filepath.Base(dir) != "new" && len(pending) != 10 {

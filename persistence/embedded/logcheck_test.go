@@ -3,6 +3,8 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,6 +50,50 @@ func TestCheckLogs_UnderstandsTheEnginesLogs(t *testing.T) {
 	}
 	if err := checkLogs(dir); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// appendChunk appends a chunk as the engine writes it.
+func appendChunk(log []byte, number uint32, synced uint64, payload string) []byte {
+	at := len(log)
+	log = append(log, 0, 0, 0, 0, byte(len(payload)), byte(len(payload)>>8), chunkFirst)
+	log = binary.LittleEndian.AppendUint32(log, number)
+	log = append(binary.LittleEndian.AppendUint64(log, synced), payload...)
+	sum := crc32.Checksum(log[at+6:], crc32.MakeTable(crc32.Castagnoli))
+	binary.LittleEndian.PutUint32(log[at:], (sum>>15|sum<<17)+0xa282ead8)
+	return log
+}
+
+// TestCheckLogs_BelievesPromisesOnly: what was not synced may reach the disk in any order before a crash, so a chunk
+// behind a hole is no proof of damage, unless it says that the hole had been synced. Nor is one of an earlier use of the
+// file.
+func TestCheckLogs_BelievesPromisesOnly(t *testing.T) {
+	const number = 7
+	for name, c := range map[string]struct {
+		number  uint32
+		synced  func(hole uint64) uint64
+		damaged bool
+	}{
+		"nothing synced":       {number, func(uint64) uint64 { return 0 }, false},
+		"synced to the hole":   {number, func(hole uint64) uint64 { return hole }, false},
+		"synced into the hole": {number, func(hole uint64) uint64 { return hole + 1 }, true},
+		"of an earlier log":    {number - 1, func(hole uint64) uint64 { return hole + 1 }, false},
+	} {
+		log := appendChunk(nil, number, 0, "first")
+		hole := len(log)
+		log = append(log, make([]byte, 50)...)
+		behind := len(log)
+		log = appendChunk(log, c.number, c.synced(uint64(hole)), "behind")
+		if end := logEnd(log, number); end != hole {
+			t.Fatalf("%s: the log ends at %d, want %d", name, end, hole)
+		}
+		want := -1
+		if c.damaged {
+			want = behind
+		}
+		if at := promise(log, number, hole); at != want {
+			t.Errorf("%s: promise at %d, want %d", name, at, want)
+		}
 	}
 }
 
