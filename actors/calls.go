@@ -31,7 +31,7 @@ func (c *calls) add(o *op) { c.ops[o.kind] = append(c.ops[o.kind], o) }
 
 // reply keeps an answered op for its owner's shard.
 func (c *calls) reply(o *op) {
-	c.replies[o.owner.mailbox.shard] = append(c.replies[o.owner.mailbox.shard], o)
+	c.replies[o.owner.shard] = append(c.replies[o.owner.shard], o)
 }
 
 // deliver posts the answers, one job per shard.
@@ -199,7 +199,7 @@ func (a *answers) Run() {
 		default:
 			l.kind = letterKey
 		}
-		if o.owner.mailbox.stopped {
+		if o.owner.stopped {
 			a.shard.orphaned(o)
 			continue
 		}

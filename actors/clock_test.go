@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/enigma-protocol/enigma/actors"
@@ -51,5 +52,52 @@ func TestClock_SetBackAcrossARestart(t *testing.T) {
 		if err := shutdown(t, b); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// running is the machine's clock, of a broker that has run for so long.
+type running struct {
+	actors.Clock
+	since time.Duration
+}
+
+func (c running) Mono() time.Duration { return c.since + c.Clock.Mono() }
+
+// Moments are kept in 32 bits of milliseconds, which come round after 49 days: around that day and long after it
+// fences, spills and liveness come when they are due, neither at once nor never.
+func TestClock_RunningForMonths(t *testing.T) {
+	const round = time.Millisecond << 32
+	for _, since := range []time.Duration{round - 100*time.Millisecond, round - 30*time.Second, round + time.Hour, 5*round + time.Minute} {
+		t.Run(since.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBroker(t, newMemory(), actors.WithClock(running{actors.NewClock(), since}))
+				alice, bob, carol := login(t, b, "alice"), login(t, b, "bob"), login(t, b, "carol")
+				a, c := attach(t, b, alice), attach(t, b, bob)
+				attach(t, b, carol, mute)
+				a.send(bob, "first")
+				a.send(carol, "unconfirmed")
+				time.Sleep(50 * time.Millisecond)
+				a.send(bob, "within the interval")
+				if n := c.countPings(); n != 1 {
+					t.Fatalf("%d fences, want one with the first data", n)
+				}
+				time.Sleep(800 * time.Millisecond)
+				if n := b.Stats().Spilled; n != 0 {
+					t.Fatalf("%d spilled before they were due", n)
+				}
+				time.Sleep(300 * time.Millisecond)
+				if n := b.Stats().Spilled; n != 1 {
+					t.Fatalf("%d spilled, want what is unconfirmed for a second", n)
+				}
+				time.Sleep(2 * time.Minute)
+				if n := b.Stats().Detached; n != 0 {
+					t.Fatalf("%d conns dropped that answered", n)
+				}
+				time.Sleep(2 * time.Minute)
+				if n := b.Stats().Detached; n != 1 {
+					t.Fatalf("%d conns dropped, want the one that answers nothing", n)
+				}
+			})
+		})
 	}
 }

@@ -43,19 +43,35 @@ type arrival struct {
 	sender  sender
 }
 
+// fill makes a, which is empty, the arrival of a submission.
+func (a *arrival) fill(from *Link, s *Submission) {
+	a.from, a.payload, a.frame, a.ttl = from.id, s.Payload, s.Frame, s.TTL
+	if from.profile == V1 {
+		a.id = s.ID
+	}
+	a.sender.link, a.sender.ticket, a.sender.size = from, from.ticket(), uint32(s.Size)
+}
+
 // held is an arrival accepted while catching up, in memory of its own.
 type held struct {
 	arrival
 	seq        uint64
-	at         uint32
+	at         stamp
 	remembered *remembered
+}
+
+// holding is what is held for one user.
+type holding struct {
+	list []held
+	size int
 }
 
 // deliveryPort is what the delivery state asks of the actor around it. Results of append and read come back later by
 // stored and page, in the order of the calls.
 type deliveryPort interface {
-	seq() (uint64, bool)            // the next seq; false when none may be given out now
-	clock() (at uint32, wall int64) // milliseconds since the shard's start and since the epoch
+	owner() protocol.UserID
+	seq() (uint64, bool)                    // the next seq; false when none may be given out now
+	clock() (now time.Duration, wall int64) // since the shard's start, and in milliseconds since the epoch
 	storeDown() bool
 	append(*appendOp)
 	read(after uint64, count, bytes int)
@@ -84,34 +100,36 @@ type delivery struct {
 	port   deliveryPort
 	bounds *Delivery
 	pool   *pool
-	user   protocol.UserID
+	out    *outbox   // vacant while nothing is unconfirmed
+	held   *holding  // nil while nothing is held
+	open   *appendOp // filled during a turn
 
-	mode      mode
-	out       outbox
+	recents *recents // nil until an envelope with an id comes
+
 	placed    uint64
 	confirmed uint64 // all up to here is confirmed
 	written   uint64 // all up to here has been on the wire to some conn
+	storedTo  uint64 // highest seq that was parked with success
+	parkedTo  uint64 // highest seq that was parked
+	readTo    uint64 // parkedTo when the read under way was asked for
+	parking   int32  // envelopes not in the outbox whose append is under way
+	appends   int32  // appends under way
 
-	known      bool   // the store holds nothing beyond placed and storedTo
-	storedTo   uint64 // highest seq that was parked with success
-	parking    int    // envelopes not in the outbox whose append is under way
-	appends    int    // appends under way
-	parkedTo   uint64 // highest seq that was parked
-	reading    bool
-	readTo     uint64 // parkedTo when the read under way was asked for
-	held       []held
-	heldSize   int
-	spillAgain time.Duration // not before, after the store was found down
-	relieving  bool          // give up memory as soon as it is stored
-	open       *appendOp     // filled during a turn
-
-	recents *recents // nil until an envelope with an id comes
+	mode      mode
+	known     bool // the store holds nothing beyond placed and storedTo
+	reading   bool
+	relieving bool // give up memory as soon as it is stored
 
 	// Of the conn.
 	profile     Profile
 	begun       bool // a page was read
 	toldDrained bool
 	fence       fence
+}
+
+// init makes the state of a user without a conn.
+func (d *delivery) init(port deliveryPort, bounds *Delivery, p *pool) {
+	*d = delivery{port: port, bounds: bounds, pool: p, out: vacant}
 }
 
 // attach begins delivery to a new conn. The former one is gone already.
@@ -134,7 +152,7 @@ func (d *delivery) detach() {
 			d.recents.keep(e.remembered)
 		}
 	}
-	d.out.release(d.pool)
+	d.release()
 	d.mode, d.reading = away, false
 }
 
@@ -163,7 +181,7 @@ func (d *delivery) submit(a *arrival) {
 		d.spill()
 		d.mode = draining
 	case catching:
-		if len(d.held) == 0 || len(d.held) < maxUnconfirmed && d.heldSize+len(a.payload)+frameOverhead <= d.bounds.OutboxBytes {
+		if d.held == nil || len(d.held.list) < maxUnconfirmed && d.held.size+len(a.payload)+frameOverhead <= d.bounds.OutboxBytes {
 			d.hold(a)
 			return
 		}
@@ -222,12 +240,12 @@ func (d *delivery) place(a *arrival) {
 		d.port.settle(a.sender, protocol.CodeStoreUnavailable, a)
 		return
 	}
-	at, wall := d.port.clock()
+	now, wall := d.port.clock()
 	m := d.remember(a, seq)
 	d.write(a, seq, wall, false)
-	d.out.place(d.pool, seq, at, entryLive, m)
+	d.out.place(seq, stampOf(now), entryLive, m)
 	d.placed = seq
-	d.fenced(at, m)
+	d.fenced(now, m)
 	d.port.settle(a.sender, protocol.CodeNone, a)
 	d.port.dirty()
 }
@@ -237,11 +255,11 @@ func (d *delivery) write(a *arrival, seq uint64, wall int64, again bool) {
 	text := a.frame
 	if text == nil || d.profile != Plain {
 		d.pool.scratch = d.encode()(d.pool.scratch[:0], &protocol.Message{
-			From: a.from, To: d.user, Payload: a.payload, ID: a.id, Seq: seq, TimeMS: wall, Redelivered: again,
+			From: a.from, To: d.port.owner(), Payload: a.payload, ID: a.id, Seq: seq, TimeMS: wall, Redelivered: again,
 		})
 		text = d.pool.scratch
 	}
-	d.out.room(d.pool, len(text)+protocol.FrameHeaderLen(len(text)))
+	d.outbox().room(d.pool, len(text)+protocol.FrameHeaderLen(len(text)))
 	d.out.buf = protocol.AppendFrame(d.out.buf, protocol.OpText, text)
 }
 
@@ -262,13 +280,15 @@ func (d *delivery) confirm(seq uint64) {
 	stored := !d.known || d.storedTo > d.placed
 	d.confirmed = max(d.confirmed, seq)
 	d.placed = max(d.placed, seq)
-	d.out.confirm(d.pool, seq, func(e *entry) {
+	for e := d.out.confirm(seq); e != nil; e = d.out.confirm(seq) {
 		stored = stored || e.state != entryLive
 		if m := e.remembered; m != nil {
+			e.remembered = nil
 			d.ackOnce(m)
 			d.recents.settle(m)
 		}
-	})
+	}
+	d.tidy()
 	d.recents.settleKept(seq, d.ackOnce)
 	if d.out.sent < d.sendLimit() {
 		d.port.dirty() // the window of a v1 client has moved
@@ -297,6 +317,31 @@ func (d *delivery) sent(n int) {
 	d.next()
 }
 
+// outbox returns the user's outbox, to be written to.
+func (d *delivery) outbox() *outbox {
+	if d.out == vacant {
+		d.out = d.pool.getOutbox()
+	}
+	return d.out
+}
+
+// tidy follows what takes entries from the outbox.
+func (d *delivery) tidy() {
+	if d.out.len() == 0 {
+		d.release()
+	} else {
+		d.out.settleDown()
+	}
+}
+
+// release empties the outbox and gives it back.
+func (d *delivery) release() {
+	if d.out != vacant {
+		d.pool.putOutbox(d.out)
+		d.out = vacant
+	}
+}
+
 // sendLimit returns the offset in the outbox up to which bytes may go to the conn.
 func (d *delivery) sendLimit() int {
 	if d.profile != V1 || d.out.len() <= maxUnacked {
@@ -306,9 +351,9 @@ func (d *delivery) sendLimit() int {
 }
 
 // oldestLive returns when the oldest envelope that is in memory alone was placed.
-func (d *delivery) oldestLive() (at uint32, ok bool) {
-	if len(d.held) > 0 {
-		return d.held[0].at, true
+func (d *delivery) oldestLive() (at stamp, ok bool) {
+	if d.held != nil {
+		return d.held.list[0].at, true
 	}
 	list := d.out.list()
 	if len(list) == 0 || list[len(list)-1].state != entryLive {
@@ -324,7 +369,7 @@ func (d *delivery) oldestLive() (at uint32, ok bool) {
 
 // unstored returns how many accepted envelopes are in memory alone.
 func (d *delivery) unstored() int {
-	n := len(d.held)
+	n := d.holds()
 	for i := range d.out.list() {
 		if d.out.list()[i].state == entryLive {
 			n++
@@ -333,7 +378,15 @@ func (d *delivery) unstored() int {
 	return n
 }
 
+// holds returns how many envelopes are held.
+func (d *delivery) holds() int {
+	if d.held == nil {
+		return 0
+	}
+	return len(d.held.list)
+}
+
 // idle says that nothing is in memory or under way.
 func (d *delivery) idle() bool {
-	return d.mode == away && d.out.len() == 0 && len(d.held) == 0 && d.appends == 0 && d.open == nil
+	return d.mode == away && d.out.len() == 0 && d.held == nil && d.appends == 0 && d.open == nil
 }

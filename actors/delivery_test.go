@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -142,7 +143,8 @@ func newWorld(t *rapid.T) *world {
 // fresh makes the delivery state of an actor that has just been spawned.
 func (w *world) fresh() {
 	w.pool = pool{budget: &budget{limit: 1 << 40}}
-	w.d = &delivery{port: w, bounds: &w.bounds, pool: &w.pool, user: w.self}
+	w.d = &delivery{}
+	w.d.init(w, &w.bounds, &w.pool)
 	w.queue, w.replies, w.conn = nil, nil, nil
 	w.epoch++
 }
@@ -150,7 +152,10 @@ func (w *world) fresh() {
 // deliveryPort.
 
 func (w *world) seq() (uint64, bool)    { w.nextSeq++; return w.nextSeq, true }
-func (w *world) clock() (uint32, int64) { return w.now, int64(w.now) + 1e9 }
+func (w *world) owner() protocol.UserID { return w.self }
+func (w *world) clock() (time.Duration, int64) {
+	return time.Duration(w.now) * time.Millisecond, int64(w.now) + 1e9
+}
 func (w *world) storeDown() bool        { return w.isDown }
 func (w *world) append(op *appendOp)    { w.queue = append(w.queue, &worldOp{append: op}) }
 func (w *world) confirmStored(n uint64) { w.queue = append(w.queue, &worldOp{confirm: n}) }
@@ -283,7 +288,7 @@ func (w *world) write(n int) {
 		return
 	}
 	w.d.ride(0)
-	o := &w.d.out
+	o := w.d.out
 	take := min(n, w.d.sendLimit()-o.sent)
 	if take <= 0 {
 		return
@@ -532,8 +537,8 @@ func (w *world) spill() {
 
 // check holds the invariants after every step.
 func (w *world) check(*rapid.T) {
-	if w.d.out.len() > 2*maxUnconfirmed+maxUnacked || len(w.d.held) > maxUnconfirmed {
-		w.t.Fatalf("%d unconfirmed and %d held", w.d.out.len(), len(w.d.held))
+	if w.d.out.len() > 2*maxUnconfirmed+maxUnacked || w.d.holds() > maxUnconfirmed {
+		w.t.Fatalf("%d unconfirmed and %d held", w.d.out.len(), w.d.holds())
 	}
 	if n := w.d.out.bytes(); n > 3*w.bounds.OutboxBytes+maxUnacked*2*frameOverhead {
 		w.t.Fatalf("%d bytes in an outbox of %d", n, w.bounds.OutboxBytes)
@@ -546,7 +551,7 @@ func (w *world) check(*rapid.T) {
 	if w.d.mode == live {
 		w.checkNothingSkipped()
 	}
-	if w.d.mode != live && w.d.unstored() > len(w.d.held) {
+	if w.d.mode != live && w.d.unstored() > w.d.holds() {
 		w.t.Fatalf("mode %d with envelopes in memory alone", w.d.mode)
 	}
 }
@@ -567,7 +572,7 @@ func (w *world) settleAll() {
 	w.attach(true)
 	for i := 0; w.d.mode != live || w.d.out.len() > 0; i++ {
 		if i > 20000 {
-			w.t.Fatalf("stuck: mode %d, %d in the outbox, %d held, %d in the store", w.d.mode, w.d.out.len(), len(w.d.held), len(w.store.mail))
+			w.t.Fatalf("stuck: mode %d, %d in the outbox, %d held, %d in the store", w.d.mode, w.d.out.len(), w.d.holds(), len(w.store.mail))
 		}
 		w.serve(0)
 		w.answer()

@@ -17,8 +17,8 @@ func (d *delivery) hold(a *arrival) {
 		d.port.settle(a.sender, protocol.CodeStoreUnavailable, a)
 		return
 	}
-	at, _ := d.port.clock()
-	h := held{arrival: *a, seq: seq, at: at, remembered: d.remember(a, seq)}
+	now, _ := d.port.clock()
+	h := held{arrival: *a, seq: seq, at: stampOf(now), remembered: d.remember(a, seq)}
 	h.sender = sender{}
 	buf := append(append(d.pool.get(len(a.payload)+len(a.frame)), a.payload...), a.frame...)
 	h.payload, h.frame, h.id = buf[:len(a.payload)], nil, nil
@@ -28,17 +28,23 @@ func (d *delivery) hold(a *arrival) {
 	if h.remembered != nil {
 		h.id = []byte(h.remembered.id)
 	}
-	d.held = append(d.held, h)
-	d.heldSize += len(a.payload) + frameOverhead
+	if d.held == nil {
+		d.held = &holding{}
+	}
+	d.held.list = append(d.held.list, h)
+	d.held.size += len(a.payload) + frameOverhead
 	d.port.settle(a.sender, protocol.CodeNone, a)
 }
 
 // unhold returns the memory of the held envelopes.
 func (d *delivery) unhold() {
-	for i := range d.held {
-		d.pool.put(d.held[i].payload)
+	if d.held == nil {
+		return
 	}
-	d.held, d.heldSize = nil, 0
+	for i := range d.held.list {
+		d.pool.put(d.held.list[i].payload)
+	}
+	d.held = nil
 }
 
 // maxPage is how many bytes of payloads a page has at most, beside its first envelope's.
@@ -121,11 +127,11 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 			m.safe = true
 		}
 	}
-	at, _ := d.port.clock()
+	now, _ := d.port.clock()
 	d.write(&a, p.Seq, p.Time, p.Seq <= d.written)
-	d.out.place(d.pool, p.Seq, at, entryStored, m)
+	d.out.place(p.Seq, stampOf(now), entryStored, m)
 	d.placed = p.Seq
-	d.fenced(at, m)
+	d.fenced(now, m)
 	d.port.dirty()
 }
 
@@ -148,10 +154,12 @@ func (d *delivery) advanceMode() {
 		return
 	}
 	d.mode = live
-	for i := range d.held {
-		d.placeHeld(&d.held[i])
+	if d.held != nil {
+		for i := range d.held.list {
+			d.placeHeld(&d.held.list[i])
+		}
+		d.unhold()
 	}
-	d.unhold()
 }
 
 func (d *delivery) placeHeld(h *held) {
@@ -162,10 +170,10 @@ func (d *delivery) placeHeld(h *held) {
 	if h.seq <= d.confirmed {
 		return // the client says that it has it; it cannot, and loses nobody's mail but its own
 	}
-	_, wall := d.port.clock()
+	now, wall := d.port.clock()
 	d.write(&h.arrival, h.seq, wall, false)
-	d.out.place(d.pool, h.seq, h.at, entryLive, m)
+	d.out.place(h.seq, h.at, entryLive, m)
 	d.placed = h.seq
-	d.fenced(h.at, m)
+	d.fenced(now, m)
 	d.port.dirty()
 }

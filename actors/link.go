@@ -1,7 +1,7 @@
 package actors
 
 import (
-	"time"
+	"slices"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
@@ -35,9 +35,21 @@ type Submission struct {
 // until all older tickets are settled. Credit is what is submitted and not settled, plus the answers not yet written:
 // at its bound the conn is paused, and it resumes at half.
 type Link struct {
-	shard   *Shard
-	user    *user // nil while the actor has not attached it, and again after
-	conn    Conn
+	shard *Shard
+	user  *user // nil while the actor has not attached it, and again after
+	conn  Conn
+
+	ctl    []byte  // error, ack and control frames to write, pooled
+	window *window // of tickets, nil while they are settled in order
+
+	issued, settled uint32 // tickets: given out, and settled without a gap
+	inFlight, size  int32  // envelopes and bytes submitted and not settled
+	owed            int32  // answers in ctl
+
+	lastSeen stamp
+	stopped  stamp // since when paused
+	missed   uint8 // liveness Pings in a row without a frame
+
 	profile Profile
 	proven  bool
 	paused  bool
@@ -46,19 +58,14 @@ type Link struct {
 	closing bool // conn.Close was called: nothing is written any more
 	dead    bool // Detach was called
 	counted bool // among the attached
+	ctlCut  bool // ctl begins within a frame
 
-	id       protocol.UserID
-	lastSeen time.Duration
-	stopped  time.Duration // since when paused
-	missed   uint8         // liveness Pings in a row without a frame
+	id protocol.UserID
+}
 
-	ctl    []byte // error, ack and control frames to write, pooled
-	ctlCut bool   // ctl begins within a frame
-	owed   int    // answers in ctl
-
-	issued, settled uint32 // tickets: given out, and settled without a gap
-	window          []outcome
-	inFlight, size  int // envelopes and bytes submitted and not settled
+// window is the outcomes of the tickets from the first unsettled one on.
+type window struct {
+	outcomes []outcome
 }
 
 // outcome is a ticket behind the first unsettled one.
@@ -82,13 +89,8 @@ func (l *Link) Submit(s *Submission) {
 	sh := l.shard
 	sh.count(statSubmitted, 1)
 	l.inFlight++
-	l.size += s.Size
-	a := arrival{from: l.id, payload: s.Payload, frame: s.Frame, ttl: s.TTL,
-		sender: sender{link: l, ticket: l.ticket(), size: uint32(s.Size)}}
-	if l.profile == V1 {
-		a.id = s.ID
-	}
-	sh.route(s.To, &a)
+	l.size += int32(s.Size)
+	sh.route(l, s)
 	l.throttle()
 }
 
@@ -142,7 +144,7 @@ func (l *Link) end(code protocol.Code, close protocol.CloseCode, accept bool) {
 }
 
 // Alive notes that a frame came in, of whatever kind.
-func (l *Link) Alive() { l.lastSeen, l.missed = l.shard.Now(), 0 }
+func (l *Link) Alive() { l.lastSeen, l.missed = stampOf(l.shard.Now()), 0 }
 
 // Ping answers the remote's Ping with a Pong.
 func (l *Link) Ping(payload []byte) {
@@ -155,7 +157,7 @@ func (l *Link) Ping(payload []byte) {
 // Pong takes the remote's Pong: it confirms if it answers the fence. payload stays valid until the turn ends.
 func (l *Link) Pong(payload []byte) {
 	if l.user != nil && !l.dead && len(payload) == fenceBytes {
-		l.user.push(l.shard.letter(letter{kind: letterPong, link: l, bytes: payload}))
+		l.user.push(l.shard.letter(letter{kind: letterPong, link: l, arrival: arrival{payload: payload}}))
 	}
 }
 
@@ -195,41 +197,40 @@ func (l *Link) Detach() {
 func (l *Link) settle(ticket uint32, size int, code protocol.Code, frame []byte) {
 	if size > 0 {
 		l.inFlight--
-		l.size -= size
+		l.size -= int32(size)
 	}
 	if l.dead || l.closing {
 		return
 	}
 	at := ticket - l.settled
-	if at == 0 && len(l.window) == 0 {
+	if at == 0 && l.window == nil {
 		l.settled++
 		l.answer(frame)
 		l.relax()
 		return
 	}
-	for int(at) >= len(l.window) {
-		l.window = append(l.window, outcome{})
+	if l.window == nil {
+		l.window = &window{}
 	}
-	l.window[at] = outcome{done: true, code: code, frame: frame}
+	w := l.window
+	for int(at) >= len(w.outcomes) {
+		w.outcomes = append(w.outcomes, outcome{})
+	}
+	w.outcomes[at] = outcome{done: true, code: code, frame: frame}
 	l.advance()
 	l.relax()
 }
 
 // advance answers what is settled without a gap.
 func (l *Link) advance() {
-	n := 0
-	for n < len(l.window) && l.window[n].done {
-		l.answer(l.window[n].frame)
+	w, n := l.window, 0
+	for n < len(w.outcomes) && w.outcomes[n].done {
+		l.answer(w.outcomes[n].frame)
 		n++
 	}
-	if n == 0 {
-		return
-	}
 	l.settled += uint32(n)
-	rest := copy(l.window, l.window[n:])
-	clear(l.window[rest:])
-	l.window = l.window[:rest]
-	if rest == 0 {
+	w.outcomes = slices.Delete(w.outcomes, 0, n)
+	if len(w.outcomes) == 0 && l.window == w {
 		l.window = nil
 	}
 }
@@ -285,13 +286,22 @@ func (l *Link) touch() {
 	}
 }
 
+// used returns how much of the conn's credit in messages is used up.
+func (l *Link) used() int {
+	n := int(l.inFlight + l.owed)
+	if l.window != nil {
+		n += len(l.window.outcomes)
+	}
+	return n
+}
+
 // throttle pauses the conn when its credit is used up, or the broker's memory is.
 func (l *Link) throttle() {
 	b := l.shard.bounds()
-	if l.paused || l.dead || l.inFlight+l.owed+len(l.window) < b.CreditMessages && l.size < b.CreditBytes && !l.shard.full() {
+	if l.paused || l.dead || l.used() < b.CreditMessages && int(l.size) < b.CreditBytes && !l.shard.full() {
 		return
 	}
-	l.paused, l.stopped = true, l.shard.Now()
+	l.paused, l.stopped = true, stampOf(l.shard.Now())
 	l.shard.pausedLink(l)
 	l.conn.Pause()
 }
@@ -299,12 +309,12 @@ func (l *Link) throttle() {
 // relax resumes a paused conn when half of its credit is back.
 func (l *Link) relax() {
 	b := l.shard.bounds()
-	if !l.paused || l.dead || l.inFlight+l.owed+len(l.window) > b.CreditMessages/2 || l.size > b.CreditBytes/2 || l.shard.full() {
+	if !l.paused || l.dead || l.used() > b.CreditMessages/2 || int(l.size) > b.CreditBytes/2 || l.shard.full() {
 		return
 	}
 	l.paused = false
 	delete(l.shard.paused, l)
-	l.lastSeen = l.shard.Now() // silence while it was stopped was ours
+	l.lastSeen = stampOf(l.shard.Now()) // silence while it was stopped was ours
 	l.conn.Resume()
 }
 
@@ -312,7 +322,7 @@ func (l *Link) relax() {
 func (l *Link) remainder() []byte {
 	var last []byte
 	if l.user != nil && l.user.link == l {
-		o := &l.user.delivery.out
+		o := l.user.delivery.out
 		last = append(last, o.buf[o.sent:max(o.sent, min(o.boundary(), len(o.buf)))]...)
 	}
 	return append(last, l.ctl...)

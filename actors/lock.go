@@ -27,7 +27,8 @@ func (u *user) mustProve() bool {
 // lock has the store keep the lock, and the proven conn wait for it. Those that come meanwhile wait in line.
 func (u *user) lock(l *Link) {
 	u.locked = true
-	u.waiting = append(u.waiting, &letter{kind: letterAttach, link: l})
+	w := u.waiting()
+	w.letters = append(w.letters, &letter{kind: letterAttach, link: l})
 	if !u.locking {
 		u.locking = true
 		u.shard.request(&op{kind: opLock, user: u.id, owner: u})
@@ -39,9 +40,7 @@ func (u *user) lockDone(o *op) {
 	u.locking = false
 	u.lockKept = o.err == nil
 	u.idleAt = u.shard.now
-	waiting := u.waiting
-	u.waiting = nil
-	for _, l := range waiting {
+	for _, l := range u.takeLetters() {
 		if u.lockKept {
 			u.attach(l.link)
 		} else {

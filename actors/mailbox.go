@@ -11,7 +11,7 @@ const (
 	letterSubmit   letterKind = iota // arrival: an envelope for this user
 	letterAttach                     // link
 	letterDetach                     // link
-	letterPong                       // link, bytes
+	letterPong                       // link, arrival.payload
 	letterRecv                       // link, seq, ticket
 	letterWritable                   // link: the conn takes bytes again
 	letterLeave                      // the broker shuts down
@@ -21,7 +21,6 @@ const (
 	letterPage                       // op: what was read
 	letterKey                        // op: whether the user is known
 	letterLocked                     // op: whether the lock is kept
-	letterForeign                    // msg: from somebody who knows the PID
 )
 
 // letter is a message in a user's mailbox. It is the shard's: made by Shard.letter, valid until the turn ends, like
@@ -32,9 +31,7 @@ type letter struct {
 	ticket  uint32
 	link    *Link
 	seq     uint64
-	bytes   []byte
 	op      *op
-	msg     any
 	arrival arrival
 }
 
@@ -63,10 +60,9 @@ func (b *batch) take() *letter {
 type mailbox struct {
 	shard   *Shard
 	invoker actor.MessageInvoker
-	owner   *user
 	head    *letter
 	tail    *letter
-	system  []any // messages of the library
+	system  *systemMessage // the first
 	batch   batch
 	started bool
 	queued  bool // in the shard's run queue
@@ -74,146 +70,163 @@ type mailbox struct {
 	stopped bool // what comes now goes back to the broker
 }
 
+// systemMessage is a message of the library, which a mailbox takes before all letters.
+type systemMessage struct {
+	message any
+	next    *systemMessage
+}
+
 var (
 	stopMessage               = &actor.Stop{}
-	_           actor.Mailbox = (*mailbox)(nil)
+	_           actor.Mailbox = (*user)(nil)
 )
 
 // push links a letter in. Shard goroutine only.
-func (m *mailbox) push(l *letter) {
-	if m.stopped {
-		m.shard.leftOver(m.owner, l)
+func (u *user) push(l *letter) {
+	if u.stopped {
+		u.shard.leftOver(u, l)
 		return
 	}
 	l.next = nil
-	if m.tail == nil {
-		m.head = l
+	if u.tail == nil {
+		u.head = l
 	} else {
-		m.tail.next = l
+		u.tail.next = l
 	}
-	m.tail = l
-	m.schedule()
+	u.tail = l
+	u.schedule()
 }
 
-func (m *mailbox) schedule() {
-	if !m.queued && m.started {
-		m.queued = true
-		m.shard.runnable = append(m.shard.runnable, m)
+func (u *user) schedule() {
+	if !u.queued && u.started {
+		u.queued = true
+		u.shard.runnable = append(u.shard.runnable, u)
 	}
 }
 
 // PostUserMessage implements actor.Mailbox, for any goroutine.
-func (m *mailbox) PostUserMessage(message any) {
+func (u *user) PostUserMessage(message any) {
 	if message == nil {
-		m.shard.count(statNilMessages, 1)
+		u.shard.count(statNilMessages, 1)
 		return
 	}
-	m.shard.Post(&foreign{m: m, message: message})
+	u.shard.Post(&foreign{user: u, message: message})
 }
 
 // PostSystemMessage implements actor.Mailbox, for any goroutine. Started comes from the spawn, on the shard itself,
 // and must be the first that the actor sees.
-func (m *mailbox) PostSystemMessage(message any) {
+func (u *user) PostSystemMessage(message any) {
 	switch message.(type) {
 	case nil:
-		m.shard.count(statNilMessages, 1)
+		u.shard.count(statNilMessages, 1)
 	case *actor.Started:
-		m.system = append(m.system, message)
-		m.schedule()
+		u.pushSystem(message)
 	default:
-		m.shard.Post(&foreign{m: m, message: message, system: true})
+		u.shard.Post(&foreign{user: u, message: message, system: true})
 	}
 }
 
 // RegisterHandlers implements actor.Mailbox. The dispatcher is always the shard.
-func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
-	m.invoker = invoker
+func (u *user) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	u.invoker = invoker
 }
 
 // Start implements actor.Mailbox.
-func (m *mailbox) Start() {
-	m.started = true
-	if m.head != nil || len(m.system) > 0 {
-		m.schedule()
+func (u *user) Start() {
+	u.started = true
+	if u.head != nil || u.system != nil {
+		u.schedule()
 	}
 }
 
 // UserMessageCount implements actor.Mailbox. A turn leaves no letter behind, so between turns, where others can look,
 // it is zero.
-func (m *mailbox) UserMessageCount() int { return 0 }
+func (u *user) UserMessageCount() int { return 0 }
 
-// foreign carries a message from outside the shard into a mailbox.
+// foreign carries a message of somebody who knows the PID to the shard.
 type foreign struct {
-	m       *mailbox
+	user    *user
 	message any
 	system  bool
 }
 
+// Run implements [Job]. A user needs no message from others; to be poisoned is to be stopped.
 func (f *foreign) Run() {
-	if !f.system {
-		f.m.push(f.m.shard.letter(letter{kind: letterForeign, msg: f.message}))
+	if f.system {
+		if !f.user.stopped {
+			f.user.pushSystem(f.message)
+		}
 		return
 	}
-	if !f.m.stopped {
-		f.m.system = append(f.m.system, f.message)
-		f.m.schedule()
+	if _, poison := f.message.(*actor.PoisonPill); poison {
+		f.user.shard.broker.system.Root.Stop(f.user.pid)
+		return
 	}
+	f.user.shard.count(statUnknownMessages, 1)
+}
+
+// pushSystem links a message of the library in.
+func (u *user) pushSystem(message any) {
+	last := &u.system
+	for *last != nil {
+		last = &(*last).next
+	}
+	*last = &systemMessage{message: message}
+	u.schedule()
 }
 
 // run gives the actor what it has: system messages, then all letters as one batch.
-func (m *mailbox) run() {
-	m.queued = false
-	defer m.guard()
-	for len(m.system) > 0 {
-		message := m.system[0]
-		m.system = m.system[1:]
-		switch message.(type) {
+func (u *user) run() {
+	u.queued = false
+	defer u.guard()
+	for m := u.system; m != nil; m = u.system {
+		u.system = m.next
+		switch m.message.(type) {
 		case *actor.SuspendMailbox, *actor.ResumeMailbox: // the library's answer to a panic: guard has acted already
 		default:
-			m.invoker.InvokeSystemMessage(message)
+			u.invoker.InvokeSystemMessage(m.message)
 		}
 	}
-	m.system = nil
-	if m.stopped || m.failed {
-		m.handBack()
+	if u.stopped || u.failed {
+		u.handBack()
 		return
 	}
-	m.batch.first = m.head
-	m.head, m.tail = nil, nil
-	if m.batch.first != nil {
-		m.invoker.InvokeUserMessage(&m.batch)
+	u.batch.first = u.head
+	u.head, u.tail = nil, nil
+	if u.batch.first != nil {
+		u.invoker.InvokeUserMessage(&u.batch)
 	}
 }
 
 // guard turns a panic of the actor into the end of this one actor.
-func (m *mailbox) guard() {
+func (u *user) guard() {
 	if reason := recover(); reason != nil {
-		m.panicked(reason)
+		u.panicked(reason)
 	}
 }
 
 // panicked ends the actor within the turn.
-func (m *mailbox) panicked(reason any) {
-	m.failed = true
-	m.shard.count(statPanics, 1)
-	m.invoker.EscalateFailure(reason, nil)
-	m.shard.crashed(m, reason)
+func (u *user) panicked(reason any) {
+	u.failed = true
+	u.shard.count(statPanics, 1)
+	u.invoker.EscalateFailure(reason, nil)
+	u.shard.crashed(u, reason)
 }
 
 // stop runs the library's stop within this turn, and hands back what is left.
-func (m *mailbox) stop() {
-	m.invoker.InvokeSystemMessage(stopMessage) // which sets stopped, by depart
-	m.handBack()
+func (u *user) stop() {
+	u.invoker.InvokeSystemMessage(stopMessage) // which sets stopped, by depart
+	u.handBack()
 }
 
 // handBack returns the letters that the actor will not see to the broker, the rest of a batch first.
-func (m *mailbox) handBack() {
-	rest, queue := m.batch.first, m.head
-	m.batch.first, m.head, m.tail = nil, nil, nil
+func (u *user) handBack() {
+	rest, queue := u.batch.first, u.head
+	u.batch.first, u.head, u.tail = nil, nil, nil
 	for _, l := range []*letter{rest, queue} {
 		for l != nil {
 			next := l.next
-			m.shard.leftOver(m.owner, l)
+			u.shard.leftOver(u, l)
 			l = next
 		}
 	}
@@ -224,7 +237,7 @@ func (l *letter) clone() *letter {
 	c := *l
 	c.next = nil
 	a := &c.arrival
-	size := len(a.payload) + len(a.frame) + len(a.id) + len(l.bytes)
+	size := len(a.payload) + len(a.frame) + len(a.id)
 	buf := make([]byte, 0, size)
 	keep := func(b []byte) []byte {
 		if b == nil {
@@ -234,6 +247,6 @@ func (l *letter) clone() *letter {
 		buf = append(buf, b...)
 		return buf[start:len(buf):len(buf)]
 	}
-	a.payload, a.frame, a.id, c.bytes = keep(a.payload), keep(a.frame), keep(a.id), keep(l.bytes)
+	a.payload, a.frame, a.id = keep(a.payload), keep(a.frame), keep(a.id)
 	return &c
 }

@@ -77,8 +77,11 @@ func (c *config) check() error {
 		return errors.New("actors: bounds must be above zero")
 	case c.auth > AuthOpen:
 		return errors.New("actors: no such Auth")
-	case d.OutboxBytes > 1<<30:
-		return fmt.Errorf("actors: an outbox of %d bytes is over 1 GiB", d.OutboxBytes)
+	case d.OutboxBytes > 1<<30 || d.CreditBytes > 1<<30 || d.CreditMessages > 1<<30:
+		return fmt.Errorf("actors: an outbox of %d bytes, or credit of %d messages and %d bytes, is over 1 GiB",
+			d.OutboxBytes, d.CreditMessages, d.CreditBytes)
+	case d.SpillAfter > longestWait || d.IdleTimeout > longestWait:
+		return fmt.Errorf("actors: SpillAfter %v or IdleTimeout %v is over %v", d.SpillAfter, d.IdleTimeout, longestWait)
 	}
 	c.limits.TTL = int64(d.TTL / time.Second)
 	c.limits.IdleTimeoutMS = d.IdleTimeout.Milliseconds()

@@ -11,7 +11,7 @@ import (
 // until its receipt is proved costs no copy beyond the one that put it here.
 //
 // Frames that are both sent and stored need no bytes any more, only their entry; their bytes leave from the front.
-// The pool owns the memory; nothing is held while nothing is unconfirmed.
+// The pool owns the memory, the outbox itself included: nothing is held while nothing is unconfirmed.
 type outbox struct {
 	entries []entry // ascending seq
 	first   int     // entries confirmed, and kept only until the slice is next moved up
@@ -25,7 +25,7 @@ type outbox struct {
 type entry struct {
 	seq        uint64
 	end        uint32      // offset in buf behind its frame (and the fence that rides on it)
-	at         uint32      // when it was placed, milliseconds since the shard's start
+	at         stamp       // when it was placed
 	remembered *remembered // its id, and the conn that waits for its ack; nil for most
 	state      entryState
 }
@@ -38,11 +38,15 @@ const (
 	entryStored                     // in the store
 )
 
-func (o *outbox) len() int      { return len(o.entries) - o.first }
-func (o *outbox) bytes() int    { return len(o.buf) - o.kept }
-func (o *outbox) unsent() int   { return len(o.buf) - o.sent }
-func (o *outbox) last() *entry  { return &o.entries[len(o.entries)-1] }
-func (o *outbox) list() []entry { return o.entries[o.first:] }
+// vacant is the outbox of everybody who has nothing unconfirmed. It is never written to.
+var vacant = &outbox{}
+
+func (o *outbox) len() int           { return len(o.entries) - o.first }
+func (o *outbox) bytes() int         { return len(o.buf) - o.kept }
+func (o *outbox) unsent() int        { return len(o.buf) - o.sent }
+func (o *outbox) unsentEntries() int { return len(o.entries) - o.sentTo }
+func (o *outbox) last() *entry       { return &o.entries[len(o.entries)-1] }
+func (o *outbox) list() []entry      { return o.entries[o.first:] }
 
 // start returns the offset in buf of the i-th entry's frame, counted from the beginning of entries.
 func (o *outbox) start(i int) int {
@@ -56,6 +60,29 @@ func (o *outbox) start(i int) int {
 func (o *outbox) frameOf(i int) []byte {
 	start := o.start(o.first + i)
 	return o.buf[start:max(start, int(o.entries[o.first+i].end))]
+}
+
+// worthMoving is from how many bytes on a free front of buf is filled again.
+const worthMoving = 8 << 10
+
+// settleDown moves what is needed to the front when most of what lies there is not: so a conn that is never quite
+// confirmed uses the same few cache lines again and again, not all of a buffer that has grown once.
+func (o *outbox) settleDown() {
+	if o.kept >= worthMoving && o.kept >= len(o.buf)-o.kept {
+		o.compact()
+	}
+	if o.first >= 32 && o.first >= o.len() {
+		o.closeUp()
+	}
+}
+
+// closeUp moves the entries to the front.
+func (o *outbox) closeUp() {
+	n := copy(o.entries, o.entries[o.first:])
+	clear(o.entries[n:])
+	o.entries = o.entries[:n]
+	o.sentTo -= o.first
+	o.first = 0
 }
 
 // room makes sure that n bytes can be appended to buf.
@@ -86,17 +113,7 @@ func (o *outbox) compact() {
 }
 
 // place records the frame just appended to buf as the envelope seq.
-func (o *outbox) place(p *pool, seq uint64, at uint32, state entryState, m *remembered) {
-	if o.entries == nil {
-		o.entries = p.getEntries()
-	}
-	if o.first > 64 && o.first >= len(o.entries)/2 {
-		n := copy(o.entries, o.entries[o.first:])
-		clear(o.entries[n:])
-		o.entries = o.entries[:n]
-		o.sentTo -= o.first
-		o.first = 0
-	}
+func (o *outbox) place(seq uint64, at stamp, state entryState, m *remembered) {
 	o.entries = append(o.entries, entry{seq: seq, end: uint32(len(o.buf)), at: at, remembered: m, state: state})
 }
 
@@ -108,19 +125,16 @@ func (o *outbox) ride(p *pool, frame []byte) {
 	o.sentTo = min(o.sentTo, len(o.entries)-1)
 }
 
-// confirm removes the entries up to seq, after calling gone for each. It stops at the first that was not sent
-// completely, for a frame must not be cut in its middle; that one is confirmed when it has been sent.
-func (o *outbox) confirm(p *pool, seq uint64, gone func(*entry)) {
-	for o.first < o.sentTo && o.entries[o.first].seq <= seq {
-		e := &o.entries[o.first]
-		gone(e)
-		e.remembered = nil
-		o.kept = max(o.kept, int(e.end))
-		o.first++
+// confirm removes the first entry if it is not beyond seq, and returns it; nil if there is none. One that was not sent
+// completely stays, for a frame must not be cut in its middle; it is confirmed when it has been sent.
+func (o *outbox) confirm(seq uint64) *entry {
+	if o.first >= o.sentTo || o.entries[o.first].seq > seq {
+		return nil
 	}
-	if o.first == len(o.entries) {
-		o.release(p)
-	}
+	e := &o.entries[o.first]
+	o.kept = max(o.kept, int(e.end))
+	o.first++
+	return e
 }
 
 // shed lets go of the bytes at the front that are confirmed or stored, and sent.
@@ -141,16 +155,11 @@ func (o *outbox) shed(p *pool) {
 	}
 }
 
-// release gives all memory back.
-func (o *outbox) release(p *pool) {
-	p.put(o.buf)
-	clear(o.entries)
-	p.putEntries(o.entries)
-	*o = outbox{}
-}
-
 // advance notes that the conn took n more bytes of buf.
 func (o *outbox) advance(n int) {
+	if n == 0 {
+		return
+	}
 	o.sent += n
 	for o.sentTo < len(o.entries) && int(o.entries[o.sentTo].end) <= o.sent {
 		o.sentTo++
@@ -190,7 +199,6 @@ func (o *outbox) cut(p *pool) {
 	o.buf = o.buf[:max(end, o.sent)]
 	o.sentTo = min(o.sentTo, keep)
 	if keep == o.first {
-		o.release(p)
 		return
 	}
 	o.compact()

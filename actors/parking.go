@@ -72,7 +72,7 @@ func (d *delivery) opened(accepted bool) *appendOp {
 func (d *delivery) add(op *appendOp, p persistence.Pending, payload []byte, of parked) {
 	op.buf = d.pool.grow(op.buf, len(payload))
 	op.buf = append(op.buf, payload...)
-	p.To, p.Accepted = d.user, op.accepted
+	p.To, p.Accepted = d.port.owner(), op.accepted
 	if of.remembered != nil {
 		p.ID = of.remembered.id
 	}
@@ -123,8 +123,8 @@ func (d *delivery) spill() {
 }
 
 func (d *delivery) spillOne(e *entry, from protocol.UserID, payload []byte) {
-	at, wall := d.port.clock()
-	wall -= int64(at - e.at)
+	now, wall := d.port.clock()
+	wall -= e.at.age(now).Milliseconds()
 	var ttl int64
 	if e.remembered != nil {
 		ttl = e.remembered.ttl
@@ -137,7 +137,7 @@ func (d *delivery) spillOne(e *entry, from protocol.UserID, payload []byte) {
 // spillOld stores what has been in memory alone for too long: what is held as well, which then comes from the store.
 func (d *delivery) spillOld() {
 	d.spill()
-	if len(d.held) > 0 {
+	if d.held != nil {
 		d.surrender()
 		d.mode = draining
 		d.next()
@@ -158,10 +158,13 @@ func frameText(b []byte) []byte {
 
 // surrender appends what was held: there is too much of it, or the conn ends.
 func (d *delivery) surrender() {
-	for i := range d.held {
-		h := &d.held[i]
-		at, wall := d.port.clock()
-		wall -= int64(at - h.at)
+	if d.held == nil {
+		return
+	}
+	for i := range d.held.list {
+		h := &d.held.list[i]
+		now, wall := d.port.clock()
+		wall -= h.at.age(now).Milliseconds()
 		p := persistence.Pending{From: h.from, Seq: h.seq, Time: wall, Expires: d.expiry(wall, h.ttl)}
 		d.add(d.opened(true), p, h.payload, parked{remembered: h.remembered})
 		if h.remembered != nil {
@@ -214,7 +217,11 @@ func (d *delivery) inMemory() int {
 	if d.mode != live && d.mode != catching {
 		return 0
 	}
-	return d.out.bytes() + d.heldSize
+	n := d.out.bytes()
+	if d.held != nil {
+		n += d.held.size
+	}
+	return n
 }
 
 // cut ends relieve: it lets go of what is stored by now and not sent, to be read again when the conn takes more. It
@@ -230,6 +237,7 @@ func (d *delivery) cut() {
 	d.storedTo = max(d.storedTo, d.placed)
 	d.parkedTo = max(d.parkedTo, d.storedTo)
 	d.out.cut(d.pool)
+	d.tidy()
 	d.placed = d.confirmed
 	if d.out.len() > 0 {
 		d.placed = d.out.last().seq

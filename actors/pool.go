@@ -24,8 +24,8 @@ type pool struct {
 	idle   int // bytes in free
 	low    int // least idle since the last trim: what nobody needed
 
-	entries [][]entry // emptied, of outboxes that hold nothing now
-	scratch []byte    // for encoding within one call
+	outboxes []*outbox // empty, without a buffer
+	scratch  []byte    // for encoding within one call
 }
 
 func classOf(n int) int {
@@ -82,28 +82,32 @@ func (p *pool) grow(b []byte, n int) []byte {
 	return bigger
 }
 
-// Slices of entries are kept for the next outbox, up to so many, each of at most so many entries.
+// Outboxes are kept for those who need one next, up to so many, each with at most so many entries.
 const (
-	poolEntries    = 1024
-	poolEntriesLen = 256
+	poolOutboxes = 1024
+	poolEntries  = 256
 )
 
-// getEntries returns an empty slice of entries.
-func (p *pool) getEntries() []entry {
-	if n := len(p.entries); n > 0 {
-		e := p.entries[n-1]
-		p.entries[n-1] = nil
-		p.entries = p.entries[:n-1]
-		return e
+// getOutbox returns an empty outbox.
+func (p *pool) getOutbox() *outbox {
+	if n := len(p.outboxes); n > 0 {
+		o := p.outboxes[n-1]
+		p.outboxes[n-1] = nil
+		p.outboxes = p.outboxes[:n-1]
+		return o
 	}
-	return make([]entry, 0, 8)
+	return &outbox{entries: make([]entry, 0, 8)}
 }
 
-// putEntries takes back a slice of entries, all confirmed and cleared.
-func (p *pool) putEntries(e []entry) {
-	if cap(e) > 0 && cap(e) <= poolEntriesLen && len(p.entries) < poolEntries {
-		p.entries = append(p.entries, e[:0])
+// putOutbox takes back an outbox with all it holds.
+func (p *pool) putOutbox(o *outbox) {
+	p.put(o.buf)
+	if cap(o.entries) > poolEntries || len(p.outboxes) == poolOutboxes {
+		return
 	}
+	clear(o.entries)
+	*o = outbox{entries: o.entries[:0]}
+	p.outboxes = append(p.outboxes, o)
 }
 
 // trim lets go of what was not used since the last trim, so that a burst leaves nothing behind.
@@ -122,8 +126,8 @@ func (p *pool) trim() {
 		}
 	}
 	p.low = p.idle
-	p.entries = p.entries[:len(p.entries)/2]
-	clear(p.entries[len(p.entries):cap(p.entries)])
+	p.outboxes = p.outboxes[:len(p.outboxes)/2]
+	clear(p.outboxes[len(p.outboxes):cap(p.outboxes)])
 	if cap(p.scratch) > poolSmallest<<4 {
 		p.scratch = nil
 	}

@@ -13,6 +13,9 @@ import (
 // forget takes a user out of the registry. Its actor is about to stop.
 func (s *Shard) forget(u *user) {
 	s.maxSeq = max(s.maxSeq, u.nextSeq)
+	if s.latest == u {
+		s.latest = nil
+	}
 	if s.users[u.id] == u {
 		delete(s.users, u.id)
 		s.count(statActorsGone, 1)
@@ -49,20 +52,19 @@ func (s *Shard) orphaned(o *op) {
 
 // crashed ends an actor that has panicked, within the turn. What it holds goes to the store before anything else of
 // that user can.
-func (s *Shard) crashed(m *mailbox, reason any) {
-	u := m.owner
+func (s *Shard) crashed(u *user, reason any) {
 	s.broker.log.Error("user actor panicked and was stopped", "reason", fmt.Sprint(reason))
 	defer func() {
 		if again := recover(); again != nil {
 			// Its state is beyond use. Whoever waits for it is told by silence, and sends again.
 			s.broker.log.Error("a stopping user actor panicked; what it held in memory is lost", "reason", fmt.Sprint(again))
-			s.count(statLost, u.delivery.out.len()+len(u.delivery.held))
+			s.count(statLost, u.delivery.out.len()+u.delivery.holds())
 			u.abandon()
-			m.stopped = true
-			m.handBack()
+			u.stopped = true
+			u.handBack()
 		}
 	}()
-	m.stop()
+	u.stop()
 }
 
 // connPanicked ends the user of a conn that panicked while it was written to, as if its actor had.

@@ -39,9 +39,10 @@ type Shard struct {
 	now          time.Duration
 	ticked       bool // now is of this turn
 	users        map[protocol.UserID]*user
+	latest       *user // who was looked for last; mail to a user comes in runs
 	spawning     *user
-	runnable     []*mailbox
-	running      []*mailbox
+	runnable     []*user
+	running      []*user
 	dirty        []*Link
 	flushed      int // of dirty
 	paused       map[*Link]struct{}
@@ -84,7 +85,7 @@ func newShard(b *Broker, index int) *Shard {
 	s.wheel.init(s.now)
 	s.trim.Fire, s.relief.Fire = s.trimPool, s.relieve
 	s.props = actor.PropsFromProducer(func() actor.Actor { return s.produce() },
-		actor.WithMailbox(func() actor.Mailbox { return &s.produce().mailbox }),
+		actor.WithMailbox(func() actor.Mailbox { return s.produce() }),
 		actor.WithDispatcher(s), actor.WithGuardian(b.guardian))
 	return s
 }
@@ -259,8 +260,8 @@ func (s *Shard) runSome(n int) {
 func (s *Shard) runMailboxes() {
 	for len(s.runnable) > 0 {
 		s.running, s.runnable = s.runnable, s.running[:0]
-		for i, m := range s.running {
-			m.run()
+		for i, u := range s.running {
+			u.run()
 			s.running[i] = nil
 		}
 	}
@@ -307,13 +308,18 @@ func (s *Shard) flushSome() {
 	}
 }
 
-// route brings an envelope to its recipient's mailbox, here or on another shard.
-func (s *Shard) route(to protocol.UserID, a *arrival) {
-	if target := s.broker.ShardFor(to); target != s {
-		s.parcelFor(target).submit(to, a)
+// route brings a submission to its recipient's mailbox, here or on another shard.
+func (s *Shard) route(from *Link, sub *Submission) {
+	if target := s.broker.ShardFor(sub.To); target != s {
+		var a arrival
+		a.fill(from, sub)
+		s.parcelFor(target).submit(sub.To, &a)
 		return
 	}
-	s.userFor(to).push(s.letter(letter{kind: letterSubmit, arrival: *a}))
+	l := s.letters.next()
+	l.kind = letterSubmit
+	l.arrival.fill(from, sub)
+	s.userFor(sub.To).push(l)
 }
 
 func (s *Shard) letter(l letter) *letter {

@@ -111,7 +111,7 @@ func (s *Shard) end() int {
 	for _, u := range s.users {
 		lost += u.delivery.unstored()
 		u.abandon()
-		u.mailbox.stop()
+		u.stop()
 	}
 	s.mu.Lock()
 	s.closed = true

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -23,27 +24,49 @@ const (
 // sure that its mailbox is empty; names are numbers, so a successor never meets its name.
 type user struct {
 	mailbox
-	id       protocol.UserID
 	pid      *actor.PID
 	key      string
+	link     *Link // the conn mail goes to
+	waits    *waits
+	nextSeq  uint64
+	idleAt   time.Duration // since when there has been nothing to do
+	timer    Timer
+	delivery delivery
+
+	id       protocol.UserID
+	epoch    uint32 // of the conn: pages asked for before it came are void
 	state    userState
 	locked   bool // the id has proved possession of its key once: see lock.go
 	lockKept bool // the store knows that too
 	locking  bool // the store is being told
-
-	link     *Link // the conn mail goes to
-	delivery delivery
-	nextSeq  uint64
-	epoch    uint32 // of the conn: pages asked for before it came are void
-
-	waiting []*letter   // while loading, or while locking
-	appends []*appendOp // under way, with senders who wait, in the order of their deadlines
-	until   []time.Duration
-	reading bool // a read or key look-up is under way
-	timer   Timer
-	idleAt  time.Duration // since when there has been nothing to do
-	retryAt time.Duration
 }
+
+// waits is what a user has only while it waits for the store; most have none.
+type waits struct {
+	letters    []*letter       // while loading, or while locking
+	appends    []*appendOp     // under way, with senders who wait, in the order of their deadlines
+	until      []time.Duration // the deadlines
+	retryAt    time.Duration   // a page is read again, 0 for none
+	spillAgain time.Duration   // not before, after the store was found down
+}
+
+// waiting returns the user's waits, to be added to.
+func (u *user) waiting() *waits {
+	if u.waits == nil {
+		u.waits = &waits{}
+	}
+	return u.waits
+}
+
+// waited lets go of waits that are over.
+func (u *user) waited() {
+	if w := u.waits; w != nil && len(w.letters)+len(w.appends) == 0 && w.retryAt == 0 && w.spillAgain == 0 {
+		u.waits = nil
+	}
+}
+
+// appending says that senders wait for an append.
+func (u *user) appending() bool { return u.waits != nil && len(u.waits.appends) > 0 }
 
 type userState uint8
 
@@ -55,12 +78,16 @@ const (
 
 // userFor returns the actor of a user, spawning it if there is none. Called by the shard, outside any actor.
 func (s *Shard) userFor(id protocol.UserID) *user {
+	if u := s.latest; u != nil && u.id == id {
+		return u
+	}
 	if u := s.users[id]; u != nil {
+		s.latest = u
 		return u
 	}
 	u := &user{id: id, nextSeq: s.startSeq()}
-	u.mailbox.shard, u.mailbox.owner = s, u
-	u.delivery.port, u.delivery.bounds, u.delivery.pool, u.delivery.user = u, s.bounds(), &s.pool, id
+	u.shard = s
+	u.delivery.init(u, s.bounds(), &s.pool)
 	u.timer.Fire = u.fire
 	s.users[id] = u
 	s.spawning = u
@@ -95,7 +122,8 @@ func (u *user) receive(l *letter) {
 		return
 	}
 	if u.state == loading && l.kind != letterKey && l.kind != letterTick {
-		u.waiting = append(u.waiting, l.clone())
+		w := u.waiting()
+		w.letters = append(w.letters, l.clone())
 		return
 	}
 	switch l.kind {
@@ -106,7 +134,7 @@ func (u *user) receive(l *letter) {
 	case letterDetach:
 		u.detach(l.link)
 	case letterPong:
-		u.pong(l.link, l.bytes)
+		u.pong(l.link, l.arrival.payload)
 	case letterRecv:
 		u.recv(l)
 	case letterStored:
@@ -125,18 +153,7 @@ func (u *user) receive(l *letter) {
 		u.leave()
 	case letterRelieve:
 		u.delivery.relieve()
-	case letterForeign:
-		u.foreign(l.msg)
 	}
-}
-
-// foreign takes a message from somebody who knows the PID. There is none that a user needs.
-func (u *user) foreign(message any) {
-	if _, poison := message.(*actor.PoisonPill); poison {
-		u.shard.broker.system.Root.Stop(u.pid)
-		return
-	}
-	u.shard.count(statUnknownMessages, 1)
 }
 
 // finish ends the actor's turn: what was parked goes out as one append.
@@ -147,7 +164,6 @@ func (u *user) finish() {
 
 // load asks the store whether the user exists.
 func (u *user) load() {
-	u.reading = true
 	u.shard.request(&op{kind: opKeys, user: u.id, owner: u})
 	u.idleAt = u.shard.now
 	u.arm()
@@ -157,7 +173,6 @@ func (u *user) loaded(o *op) {
 	if u.state != loading {
 		return
 	}
-	u.reading = false
 	code := protocol.CodeNone
 	switch {
 	case o.err != nil:
@@ -171,9 +186,7 @@ func (u *user) loaded(o *op) {
 // settleWaiting serves what came while loading, or refuses it and stops.
 func (u *user) settleWaiting(code protocol.Code, key string, locked bool) {
 	u.state, u.key, u.locked, u.lockKept = standing, key, locked, locked
-	waiting := u.waiting
-	u.waiting = nil
-	for _, l := range waiting {
+	for _, l := range u.takeLetters() {
 		switch {
 		case code == protocol.CodeNone:
 			u.receive(l)
@@ -186,6 +199,17 @@ func (u *user) settleWaiting(code protocol.Code, key string, locked bool) {
 	if code != protocol.CodeNone {
 		u.quit()
 	}
+}
+
+// takeLetters removes what came while loading or locking.
+func (u *user) takeLetters() []*letter {
+	if u.waits == nil {
+		return nil
+	}
+	letters := u.waits.letters
+	u.waits.letters = nil
+	u.waited()
+	return letters
 }
 
 // refuse closes a conn that cannot be attached.
@@ -225,8 +249,7 @@ func (u *user) join(l *Link) {
 	}
 	u.link, l.user = l, u
 	u.epoch++
-	u.reading = false
-	l.lastSeen = u.shard.now
+	l.lastSeen = stampOf(u.shard.now)
 	u.shard.count(statAttached, 1)
 	l.counted = true
 	if l.profile == V1 {
@@ -252,7 +275,10 @@ func (u *user) unlink(l *Link) {
 	}
 	u.link = nil
 	u.epoch++
-	u.reading = false
+	if w := u.waits; w != nil {
+		w.retryAt, w.spillAgain = 0, 0
+		u.waited()
+	}
 	u.idleAt = u.shard.now
 	u.delivery.detach()
 	u.finish()
@@ -280,15 +306,11 @@ func (u *user) recv(m *letter) {
 }
 
 func (u *user) stored(o *op) {
-	for i, a := range u.appends {
-		if a == o.append {
-			u.appends = append(u.appends[:i], u.appends[i+1:]...)
-			u.until = append(u.until[:i], u.until[i+1:]...)
-			break
+	if w := u.waits; w != nil {
+		if i := slices.Index(w.appends, o.append); i >= 0 {
+			w.appends, w.until = slices.Delete(w.appends, i, i+1), slices.Delete(w.until, i, i+1)
 		}
-	}
-	if len(u.appends) == 0 {
-		u.appends, u.until = nil, nil
+		u.waited()
 	}
 	u.idleAt = u.shard.now
 	u.delivery.stored(o.append)
@@ -298,9 +320,8 @@ func (u *user) page(o *op) {
 	if o.epoch != u.epoch {
 		return
 	}
-	u.reading = false
 	if o.page.Err != nil || o.partial {
-		u.retryAt = u.shard.now + readRetry
+		u.waiting().retryAt = u.shard.now + readRetry
 	}
 	u.shard.count(statDrained, len(o.page.Pending))
 	u.delivery.page(&o.page, o.partial)
@@ -338,10 +359,9 @@ func (u *user) depart() {
 	loaded := u.state == standing
 	u.state = gone
 	u.shard.forget(u)
-	for _, l := range u.waiting {
+	for _, l := range u.takeLetters() {
 		u.shard.leftOver(u, l)
 	}
-	u.waiting = nil
 	if loaded {
 		u.delivery.flushOpen()
 		if l := u.link; l != nil {

@@ -21,22 +21,22 @@ func (u *user) seq() (uint64, bool) {
 	return n, true
 }
 
-func (u *user) clock() (uint32, int64) {
-	return uint32(u.shard.now / time.Millisecond), u.shard.broker.wall(u.shard.now)
-}
+func (u *user) owner() protocol.UserID { return u.id }
+
+func (u *user) clock() (time.Duration, int64) { return u.shard.now, u.shard.broker.wall(u.shard.now) }
 
 func (u *user) storeDown() bool { return u.shard.broker.storeDown.Load() }
 
 func (u *user) append(a *appendOp) {
 	if !a.accepted {
-		u.appends = append(u.appends, a)
-		u.until = append(u.until, u.shard.now+parkPatience)
+		w := u.waiting()
+		w.appends = append(w.appends, a)
+		w.until = append(w.until, u.shard.now+parkPatience)
 	}
 	u.shard.request(&op{kind: opAppend, user: u.id, owner: u, append: a, accepted: a.accepted})
 }
 
 func (u *user) read(after uint64, count, bytes int) {
-	u.reading = true
 	u.shard.requestRead(&op{kind: opRead, user: u.id, owner: u, epoch: u.epoch, read: persistence.ReadRequest{
 		User: u.id, After: after, Count: count, Bytes: bytes, Now: u.shard.broker.wall(u.shard.now),
 	}})
@@ -104,7 +104,7 @@ func (u *user) drained() {
 		return
 	}
 	frame := protocol.AppendFrame(nil, protocol.OpText, protocol.AppendDrained(nil))
-	if out := &u.delivery.out; out.len() > 0 {
+	if out := u.delivery.out; out.len() > 0 {
 		out.ride(&u.shard.pool, frame)
 		u.link.touch()
 		return

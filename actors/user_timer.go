@@ -36,8 +36,9 @@ func (u *user) deadline() time.Duration {
 			due = at
 		}
 	}
-	if len(u.until) > 0 {
-		earlier(u.until[0])
+	w := u.waits
+	if w != nil && len(w.until) > 0 {
+		earlier(w.until[0])
 	}
 	if u.state == loading {
 		earlier(u.idleAt + parkPatience)
@@ -50,19 +51,17 @@ func (u *user) deadline() time.Duration {
 	earlier(u.delivery.fenceDue())
 	earlier(u.spillDue())
 	earlier(u.livenessDue())
-	earlier(u.retryAt)
+	if w != nil {
+		earlier(w.retryAt)
+	}
 	return due
 }
 
 // tick does what is due.
 func (u *user) tick() {
 	now := u.shard.now
-	if len(u.until) > 0 && u.until[0] <= now && u.storeMoves() {
-		u.until[0] = now + parkPatience/4
-	}
-	for len(u.until) > 0 && u.until[0] <= now {
-		u.delivery.expired(u.appends[0])
-		u.appends, u.until = u.appends[1:], u.until[1:]
+	if u.appending() {
+		u.tickAppends(now)
 	}
 	switch {
 	case u.state == loading:
@@ -72,12 +71,25 @@ func (u *user) tick() {
 			u.settleWaiting(protocol.CodeStoreUnavailable, "", false)
 		}
 	case u.link == nil:
-		if now >= u.idleAt+lingerAway && u.delivery.idle() && len(u.appends) == 0 && !u.locking {
+		if now >= u.idleAt+lingerAway && u.delivery.idle() && !u.appending() && !u.locking {
 			u.quit()
 		}
 	default:
 		u.tickConn(now)
 	}
+}
+
+// tickAppends refuses the senders who have waited too long, unless the store only needs time.
+func (u *user) tickAppends(now time.Duration) {
+	w := u.waits
+	if w.until[0] <= now && u.storeMoves() {
+		w.until[0] = now + parkPatience/4
+	}
+	for len(w.until) > 0 && w.until[0] <= now {
+		u.delivery.expired(w.appends[0])
+		w.appends, w.until = w.appends[1:], w.until[1:]
+	}
+	u.waited()
 }
 
 // storeMoves says that the store has answered a call within the patience: what waits then has only to queue, for the
@@ -88,8 +100,9 @@ func (u *user) storeMoves() bool {
 }
 
 func (u *user) tickConn(now time.Duration) {
-	if u.retryAt > 0 && now >= u.retryAt {
-		u.retryAt = 0
+	if w := u.waits; w != nil && w.retryAt > 0 && now >= w.retryAt {
+		w.retryAt = 0
+		u.waited()
 		u.delivery.advanceMode()
 	}
 	if due := u.spillDue(); due > 0 && now >= due {
@@ -109,16 +122,23 @@ func (u *user) spillDue() time.Duration {
 	if !ok {
 		return 0
 	}
-	return max(time.Duration(at)*time.Millisecond+u.shard.bounds().SpillAfter, u.delivery.spillAgain)
+	due := at.time(u.shard.now) + u.shard.bounds().SpillAfter
+	if u.waits != nil {
+		due = max(due, u.waits.spillAgain)
+	}
+	return due
 }
 
 // spill stores what has been unconfirmed too long. While the store is down it stays in memory, within its bounds.
 func (u *user) spill() {
 	if u.storeDown() {
-		u.delivery.spillAgain = u.shard.now + u.shard.bounds().SpillAfter
+		u.waiting().spillAgain = u.shard.now + u.shard.bounds().SpillAfter
 		return
 	}
-	u.delivery.spillAgain = 0
+	if u.waits != nil {
+		u.waits.spillAgain = 0
+		u.waited()
+	}
 	u.delivery.spillOld()
 }
 
@@ -130,9 +150,9 @@ func (u *user) livenessDue() time.Duration {
 		return 0
 	}
 	idle := u.shard.bounds().IdleTimeout
-	since := l.lastSeen + time.Duration(l.missed)*idle
+	since := l.lastSeen.time(u.shard.now) + time.Duration(l.missed)*idle
 	if l.paused {
-		since = max(since, l.stopped+idle)
+		since = max(since, l.stopped.time(u.shard.now)+idle)
 	}
 	return since + idle
 }

@@ -39,7 +39,7 @@ func (l *Link) flush() {
 
 // flushBoth gathers data and answers into one write.
 func (l *Link) flushBoth(d *delivery, limit int) {
-	o := &d.out
+	o := d.out
 	rest := 0
 	if !l.ctlCut {
 		rest = o.boundary() - o.sent

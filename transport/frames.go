@@ -134,12 +134,12 @@ func (c *conn) plainMessage(ev *event) {
 		return
 	}
 	if e.HasFrom {
-		if from, ok := c.loop.userID(e.From); !ok || from != c.id {
+		if from, ok := c.loop.from.read(e.From, c.loop); !ok || from != c.id {
 			c.link.Refuse(protocol.CodeFromMismatch, protocol.EchoTo(e.To), nil)
 			return
 		}
 	}
-	to, ok := c.loop.userID(e.To)
+	to, ok := c.loop.to.read(e.To, c.loop)
 	if !ok {
 		c.link.Refuse(protocol.CodeUserNotFound, protocol.EchoTo(e.To), nil)
 		return
@@ -176,7 +176,7 @@ func (c *conn) v1Message(ev *event) {
 		c.link.Refuse(protocol.CodeInvalidMessage, echo(f.To), f.ID)
 		return
 	}
-	to, ok := c.loop.userID(f.To)
+	to, ok := c.loop.to.read(f.To, c.loop)
 	if !ok {
 		c.link.Refuse(protocol.CodeUserNotFound, protocol.EchoTo(f.To), f.ID)
 		return

@@ -13,6 +13,12 @@ func parseHeader(p []byte, state ws.State) (ws.Header, int, error) {
 	if len(p) < 2 {
 		return ws.Header{}, 0, nil
 	}
+	if p[1] == 0x80|126 && (p[0] == 0x81 || p[0] == 0x82) && len(p) >= 8 && state == ws.StateServerSide {
+		// A whole masked message of 126 to 65,535 bytes, which most are: nothing can be wrong with it but its length.
+		if n := int64(binary.BigEndian.Uint16(p[2:])); n >= 126 {
+			return ws.Header{Fin: true, OpCode: ws.OpCode(p[0] & 0x0f), Masked: true, Mask: [4]byte(p[4:8]), Length: n}, 8, nil
+		}
+	}
 	h := ws.Header{
 		Fin:    p[0]&0x80 != 0,
 		Rsv:    p[0] >> 4 & 7,

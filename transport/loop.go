@@ -30,9 +30,29 @@ type loop struct {
 	frame      protocol.ClientFrame
 	submission actors.Submission
 	unescaped  []byte
+	from, to   knownID // of the frame before
 
 	deadlines []*deadline // unused ones
 	entrances map[*entrance]struct{}
+}
+
+// knownID is an id that was read last: frames with the same one come in runs.
+type knownID struct {
+	text [protocol.UserIDLen]byte
+	id   protocol.UserID
+}
+
+// read reads an id in its text form, the raw content of a JSON string.
+func (k *knownID) read(raw []byte, l *loop) (protocol.UserID, bool) {
+	if len(raw) == len(k.text) && [protocol.UserIDLen]byte(raw) == k.text {
+		return k.id, true
+	}
+	id, ok := l.userID(raw)
+	if ok && len(raw) == protocol.UserIDLen {
+		k.id = id
+		copy(k.text[:], raw)
+	}
+	return id, ok
 }
 
 // maxSpareDeadlines bounds the unused deadlines that a loop keeps.
