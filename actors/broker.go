@@ -32,10 +32,16 @@ type Broker struct {
 	offset     atomic.Int64 // from the monotonic clock to the wall clock, milliseconds
 
 	storeDown atomic.Bool
-	appended  atomic.Uint64
-	batches   atomic.Uint64
-	expired   atomic.Uint64
 	probing   atomic.Bool
+
+	// Counters of what happens beside the shards.
+	calls       callMeter
+	logins      atomic.Uint64
+	appended    atomic.Uint64
+	batches     atomic.Uint64
+	expired     atomic.Uint64
+	storeErrors atomic.Uint64
+	nilMessages atomic.Uint64
 
 	names  atomic.Uint64
 	closed atomic.Bool
@@ -174,6 +180,9 @@ func (b *Broker) Login(ctx context.Context, key []byte) (protocol.UserID, error)
 	}
 	id := protocol.NewUserID(key)
 	_, err := b.ask(ctx, &op{kind: opPutKey, user: id, key: persistence.KeyRecord{Key: key}})
+	if err == nil {
+		b.logins.Add(1)
+	}
 	return id, err
 }
 

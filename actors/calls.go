@@ -86,11 +86,11 @@ func (c *calls) runKeys(ctx context.Context, p *persister, kind opKind, ops []*o
 	var whole error
 	switch kind {
 	case opPutKey:
-		whole = safely(func() error { return p.store.PutKeys(ctx, c.keys, errs) })
+		whole = p.timed(opPutKey, len(c.keys), func() error { return p.store.PutKeys(ctx, c.keys, errs) })
 	case opLock:
-		whole = safely(func() error { return p.store.Lock(ctx, c.users, errs) })
+		whole = p.timed(opLock, len(c.keys), func() error { return p.store.Lock(ctx, c.users, errs) })
 	case opKeys:
-		whole = safely(func() error { return p.store.Keys(ctx, c.users, c.keys, errs) })
+		whole = p.timed(opKeys, len(c.keys), func() error { return p.store.Keys(ctx, c.users, c.keys, errs) })
 	}
 	for i, o := range ops {
 		o.key, o.err = c.keys[i], errors.Join(whole, errs[i])
@@ -105,7 +105,7 @@ func (c *calls) runAppend(ctx context.Context, p *persister, ops []*op) {
 		c.pending = append(c.pending, o.append.pending...)
 	}
 	errs := c.results(len(c.pending))
-	whole := safely(func() error { return p.store.Append(ctx, c.pending, errs) })
+	whole := p.timed(opAppend, len(c.pending), func() error { return p.store.Append(ctx, c.pending, errs) })
 	p.broker.countAppend(len(c.pending))
 	at := 0
 	for _, o := range ops {
@@ -144,7 +144,7 @@ func (c *calls) runConfirm(ctx context.Context, p *persister, ops []*op) {
 		c.confirms[at].Seq = max(c.confirms[at].Seq, o.seq)
 	}
 	errs := c.results(len(c.confirms))
-	whole := safely(func() error { return p.store.Confirm(ctx, c.confirms, errs) })
+	whole := p.timed(opConfirm, len(c.confirms), func() error { return p.store.Confirm(ctx, c.confirms, errs) })
 	for _, o := range ops {
 		err := errors.Join(whole, errs[c.confirmOf[o.user]])
 		o.full = isRefused(err)
@@ -168,7 +168,7 @@ func (c *calls) runRead(ctx context.Context, p *persister, ops []*op) {
 		c.requests = append(c.requests, o.read)
 	}
 	c.pages = append(c.pages[:0], make([]persistence.Page, len(ops))...)
-	whole := safely(func() error { return p.store.Read(ctx, c.requests, c.pages) })
+	whole := p.timed(opRead, len(c.requests), func() error { return p.store.Read(ctx, c.requests, c.pages) })
 	for i, o := range ops {
 		o.page = c.pages[i]
 		if whole != nil {

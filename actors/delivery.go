@@ -152,6 +152,7 @@ func (d *delivery) detach() {
 			d.recents.keep(e.remembered)
 		}
 	}
+	d.pool.meter.pending -= int64(d.out.len())
 	d.release()
 	d.mode, d.reading = away, false
 }
@@ -244,6 +245,7 @@ func (d *delivery) place(a *arrival) {
 	m := d.remember(a, seq)
 	d.write(a, seq, wall, false)
 	d.out.place(seq, stampOf(now), entryLive, m)
+	d.pool.meter.pending++
 	d.placed = seq
 	d.fenced(now, m)
 	d.port.settle(a.sender, protocol.CodeNone, a)
@@ -280,7 +282,9 @@ func (d *delivery) confirm(seq uint64) {
 	stored := !d.known || d.storedTo > d.placed
 	d.confirmed = max(d.confirmed, seq)
 	d.placed = max(d.placed, seq)
+	now, _ := d.port.clock()
 	for e := d.out.confirm(seq); e != nil; e = d.out.confirm(seq) {
+		d.pool.meter.gone(e, stampOf(now))
 		stored = stored || e.state != entryLive
 		if m := e.remembered; m != nil {
 			e.remembered = nil
@@ -309,7 +313,14 @@ func (d *delivery) ackOnce(m *remembered) {
 
 // sent follows a write: what lingered for it is confirmed, and what is stored needs no bytes any more.
 func (d *delivery) sent(n int) {
+	from := d.out.sentTo
 	d.out.advance(n)
+	if from < d.out.sentTo {
+		now, _ := d.port.clock()
+		for i := from; i < d.out.sentTo; i++ {
+			d.pool.meter.wrote(&d.out.entries[i], stampOf(now))
+		}
+	}
 	if d.out.len() > 0 && d.out.entries[d.out.first].seq <= d.confirmed {
 		d.confirm(d.confirmed)
 	}

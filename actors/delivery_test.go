@@ -24,6 +24,7 @@ type world struct {
 	t      *rapid.T
 	d      *delivery
 	pool   pool
+	meter  meter
 	bounds Delivery
 	self   protocol.UserID
 	from   [3]protocol.UserID
@@ -142,7 +143,8 @@ func newWorld(t *rapid.T) *world {
 
 // fresh makes the delivery state of an actor that has just been spawned.
 func (w *world) fresh() {
-	w.pool = pool{budget: &budget{limit: 1 << 40}}
+	w.meter = meter{}
+	w.pool = pool{budget: &budget{limit: 1 << 40}, meter: &w.meter}
 	w.d = &delivery{}
 	w.d.init(w, &w.bounds, &w.pool)
 	w.queue, w.replies, w.conn = nil, nil, nil
@@ -542,6 +544,9 @@ func (w *world) check(*rapid.T) {
 	}
 	if n := w.d.out.bytes(); n > 3*w.bounds.OutboxBytes+maxUnacked*2*frameOverhead {
 		w.t.Fatalf("%d bytes in an outbox of %d", n, w.bounds.OutboxBytes)
+	}
+	if w.meter.pending != int64(w.d.out.len()) {
+		w.t.Fatalf("%d pending are counted, %d are in the outbox", w.meter.pending, w.d.out.len())
 	}
 	for _, m := range w.sent {
 		if m.acked {

@@ -130,6 +130,8 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	now, _ := d.port.clock()
 	d.write(&a, p.Seq, p.Time, p.Seq <= d.written)
 	d.out.place(p.Seq, stampOf(now), entryStored, m)
+	d.out.last().drained = true
+	d.pool.meter.pending++
 	d.placed = p.Seq
 	d.fenced(now, m)
 	d.port.dirty()
@@ -173,6 +175,7 @@ func (d *delivery) placeHeld(h *held) {
 	now, wall := d.port.clock()
 	d.write(&h.arrival, h.seq, wall, false)
 	d.out.place(h.seq, h.at, entryLive, m)
+	d.pool.meter.pending++
 	d.placed = h.seq
 	d.fenced(now, m)
 	d.port.dirty()

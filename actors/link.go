@@ -302,6 +302,11 @@ func (l *Link) throttle() {
 		return
 	}
 	l.paused, l.stopped = true, stampOf(l.shard.Now())
+	if l.shard.full() {
+		l.shard.count(statMemoryStalls, 1)
+	} else {
+		l.shard.count(statCreditStalls, 1)
+	}
 	l.shard.pausedLink(l)
 	l.conn.Pause()
 }

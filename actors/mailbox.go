@@ -107,7 +107,7 @@ func (u *user) schedule() {
 // PostUserMessage implements actor.Mailbox, for any goroutine.
 func (u *user) PostUserMessage(message any) {
 	if message == nil {
-		u.shard.count(statNilMessages, 1)
+		u.shard.broker.nilMessages.Add(1)
 		return
 	}
 	u.shard.Post(&foreign{user: u, message: message})
@@ -118,7 +118,7 @@ func (u *user) PostUserMessage(message any) {
 func (u *user) PostSystemMessage(message any) {
 	switch message.(type) {
 	case nil:
-		u.shard.count(statNilMessages, 1)
+		u.shard.broker.nilMessages.Add(1)
 	case *actor.Started:
 		u.pushSystem(message)
 	default:

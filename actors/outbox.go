@@ -28,6 +28,8 @@ type entry struct {
 	at         stamp       // when it was placed
 	remembered *remembered // its id, and the conn that waits for its ack; nil for most
 	state      entryState
+	wrote      bool // once
+	drained    bool // it came from the store
 }
 
 type entryState uint8

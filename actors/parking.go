@@ -236,7 +236,9 @@ func (d *delivery) cut() {
 	}
 	d.storedTo = max(d.storedTo, d.placed)
 	d.parkedTo = max(d.parkedTo, d.storedTo)
+	d.pool.meter.pending -= int64(d.out.len())
 	d.out.cut(d.pool)
+	d.pool.meter.pending += int64(d.out.len())
 	d.tidy()
 	d.placed = d.confirmed
 	if d.out.len() > 0 {

@@ -20,6 +20,7 @@ func (b *budget) over() bool { return b.used.Load() > b.limit }
 // pool is a shard's stock of buffers. What is handed out counts against the budget until it is put back.
 type pool struct {
 	budget *budget
+	meter  *meter // the shard's
 	free   [poolClasses][][]byte
 	idle   int // bytes in free
 	low    int // least idle since the last trim: what nobody needed

@@ -18,7 +18,6 @@ func (s *Shard) forget(u *user) {
 	}
 	if s.users[u.id] == u {
 		delete(s.users, u.id)
-		s.count(statActorsGone, 1)
 	}
 }
 
@@ -84,6 +83,7 @@ func (u *user) abandon() {
 	u.state = gone
 	u.shard.Stop(&u.timer)
 	u.shard.forget(u)
+	u.shard.meter.pending -= int64(u.delivery.out.len())
 	if l := u.link; l != nil {
 		u.link, l.user = nil, nil
 		l.closing = true

@@ -62,9 +62,7 @@ type Shard struct {
 	trim         Timer     // lets go of unused buffers
 	relief       Timer     // sees to the memory budget
 	leaving      bool
-
-	stats    [statCount]atomic.Uint64
-	refusals [256]atomic.Uint64 // by protocol.Code
+	meter        meter
 
 	mu       sync.Mutex
 	inbox    []Job // guarded by mu
@@ -72,6 +70,7 @@ type Shard struct {
 	sleeping atomic.Bool
 	stopping atomic.Bool
 	done     chan struct{}
+	metered  atomic.Pointer[meter] // the copy that was last given out
 }
 
 func newShard(b *Broker, index int) *Shard {
@@ -80,7 +79,7 @@ func newShard(b *Broker, index int) *Shard {
 		users: make(map[protocol.UserID]*user), paused: make(map[*Link]struct{}),
 		parcels: make([]*parcel, b.config.shards), ops: make([][]*op, len(b.persisters)),
 	}
-	s.pool.budget = &b.budget
+	s.pool.budget, s.pool.meter = &b.budget, &s.meter
 	s.now = b.config.clock.Mono()
 	s.wheel.init(s.now)
 	s.trim.Fire, s.relief.Fire = s.trimPool, s.relieve

@@ -14,6 +14,7 @@ const (
 
 // storeFailed notes that a store call failed, and begins to ask whether the store is back.
 func (b *Broker) storeFailed(err error) {
+	b.storeErrors.Add(1)
 	if b.storeDown.Swap(true) || b.closed.Load() {
 		return
 	}
@@ -54,7 +55,9 @@ func (b *Broker) expire() {
 		for n := expireLimit; n == expireLimit; {
 			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 			var err error
-			n, err = b.config.store.Expire(ctx, b.wall(b.config.clock.Mono()), expireLimit)
+			begin := b.config.clock.Mono()
+			n, err = b.config.store.Expire(ctx, b.wall(begin), expireLimit)
+			b.calls.observe(opExpire, max(n, 0), b.config.clock.Mono()-begin)
 			cancel()
 			if err != nil {
 				b.log.Warn("expired mail not deleted, will be tried again", "err", err)

@@ -97,7 +97,6 @@ func (s *Shard) userFor(id protocol.UserID) *user {
 		panic("actors: spawn of a fresh name: " + err.Error())
 	}
 	u.pid = pid
-	s.count(statActors, 1)
 	return u
 }
 
