@@ -93,6 +93,7 @@ func preflight(ctx *fasthttp.RequestCtx) {
 
 // parseError answers what fasthttp could not read. The connection is closed after it.
 func (s *Server) parseError(ctx *fasthttp.RequestCtx, err error) {
+	defer s.counted(ctx)
 	s.cors(ctx)
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error

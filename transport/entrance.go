@@ -92,6 +92,7 @@ func (e *entrance) begin(c *conn) {
 	}
 	c.loop.entrances[e] = struct{}{}
 	c.set(proving | challenged)
+	c.loop.server.meter.challenges.Add(1)
 	c.setDeadline(c.loop.server.opts.proofTimeout)
 	e.send(protocol.OpText, e.challenge.Append(nil))
 	c.wake()
@@ -170,6 +171,11 @@ func (v *verdict) Run() {
 
 // admit attaches the conn.
 func (e *entrance) admit(proven bool) {
+	if m := &e.conn.loop.server.meter; proven {
+		m.proven.Add(1)
+	} else {
+		m.declined.Add(1)
+	}
 	e.leave()
 	e.conn.join(proven)
 }
@@ -184,6 +190,11 @@ func (e *entrance) leave() {
 
 // Fail implements link: it closes the conn, as [actors.Link.Fail] does.
 func (e *entrance) Fail(code protocol.Code, with protocol.CloseCode) {
+	if code == protocol.CodeProofRequired {
+		e.conn.loop.server.meter.failed.Add(1)
+	} else {
+		e.countAbandoned()
+	}
 	e.leave()
 	var last []byte
 	if code != protocol.CodeNone {
@@ -197,7 +208,17 @@ func (e *entrance) Fail(code protocol.Code, with protocol.CloseCode) {
 func (e *entrance) Ping(payload []byte) { e.send(protocol.OpPong, payload) }
 
 // Detach implements link: the conn is gone.
-func (e *entrance) Detach() { e.leave() }
+func (e *entrance) Detach() {
+	e.countAbandoned()
+	e.leave()
+}
+
+// countAbandoned counts a conn that ends with its challenge open.
+func (e *entrance) countAbandoned() {
+	if e.conn.is(proving) {
+		e.conn.loop.server.meter.abandoned.Add(1)
+	}
+}
 
 // What a link knows of mail and of life does not concern a conn that is not attached; its messages go to message.
 

@@ -103,6 +103,9 @@ func TestListener_OutlivesAShortage(t *testing.T) {
 	if _, err := l.Accept(); err == nil || shortage(err) {
 		t.Errorf("it ended with %v", err)
 	}
+	if n := l.server.Stats().AcceptPauses; n != 2 {
+		t.Errorf("%d pauses are counted, want 2", n)
+	}
 	l = &listener{Listener: &scarce{errs: []error{syscall.EMFILE}}, server: l.server, closed: make(chan struct{})}
 	l.Close()
 	if _, err := l.Accept(); !shortage(err) {

@@ -47,6 +47,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if !shortage(err) {
 			return nil, err
 		}
+		l.server.meter.acceptPauses.Add(1)
 		l.server.log.Warn("cannot accept connections", "error", err, "wait", wait)
 		select {
 		case <-l.closed:
@@ -90,6 +91,7 @@ func (s *Server) admit(nc net.Conn) *httpConn {
 	if !s.trusted(addr) {
 		count := s.counts.acquire(aggregate(addr))
 		if count == nil {
+			s.meter.answered(protocol.CodeRateLimited.HTTPStatus())
 			refuse(nc, protocol.CodeRateLimited, retryRate)
 			return nil
 		}
@@ -103,6 +105,7 @@ func (s *Server) admit(nc net.Conn) *httpConn {
 	s.mu.Unlock()
 	if full {
 		s.counts.release(c.count.Load())
+		s.meter.answered(protocol.CodeStoreUnavailable.HTTPStatus())
 		refuse(nc, protocol.CodeStoreUnavailable, retryStore)
 		return nil
 	}

@@ -46,6 +46,7 @@ func (s *Server) routes() *router.Router {
 
 // handle is the entry of every request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer s.counted(ctx)
 	defer s.recovered(ctx)
 	if !s.cors(ctx) {
 		fail(ctx, protocol.CodeOriginRefused)

@@ -73,6 +73,7 @@ type Server struct {
 	counts   connCounts
 	draining atomic.Bool // nothing new is taken
 	stopping atomic.Bool // Shutdown was called
+	meter    meter
 
 	mu        sync.Mutex
 	httpConns map[*httpConn]struct{}  // guarded by mu: connections that speak HTTP
@@ -247,6 +248,9 @@ func (s *Server) closeHTTP(which func(*httpConn) bool) {
 		c.Close()
 	}
 }
+
+// counted counts the answer that a request was given.
+func (s *Server) counted(ctx *fasthttp.RequestCtx) { s.meter.answered(ctx.Response.StatusCode()) }
 
 // recovered answers a request whose handler panicked.
 func (s *Server) recovered(ctx *fasthttp.RequestCtx) {
