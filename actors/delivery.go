@@ -315,12 +315,7 @@ func (d *delivery) ackOnce(m *remembered) {
 func (d *delivery) sent(n int) {
 	from := d.out.sentTo
 	d.out.advance(n)
-	if from < d.out.sentTo {
-		now, _ := d.port.clock()
-		for i := from; i < d.out.sentTo; i++ {
-			d.pool.meter.wrote(&d.out.entries[i], stampOf(now))
-		}
-	}
+	d.meterWrite(from)
 	if d.out.len() > 0 && d.out.entries[d.out.first].seq <= d.confirmed {
 		d.confirm(d.confirmed)
 	}

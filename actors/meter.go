@@ -80,6 +80,17 @@ func (s *Shard) observe(begin time.Duration) {
 	m.longest[0] = max(m.longest[0], took)
 }
 
+// meterWrite notes the envelopes of the outbox, from one on, that a write has sent.
+func (d *delivery) meterWrite(from int) {
+	if from >= d.out.sentTo {
+		return
+	}
+	now, _ := d.port.clock()
+	for i := from; i < d.out.sentTo; i++ {
+		d.pool.meter.wrote(&d.out.entries[i], stampOf(now))
+	}
+}
+
 // wrote notes that the conn has taken the envelope e, the first time it does.
 func (m *meter) wrote(e *entry, now stamp) {
 	if e.wrote {

@@ -37,7 +37,9 @@ func TestAdmin_ShowsHealthMetricsAndProfiles(t *testing.T) {
 	for path, want := range map[string]string{
 		"/healthz":                       "ok",
 		"/readyz":                        "ok",
+		"/":                              "Enigma",
 		"/metrics":                       "go_goroutines",
+		"/metrics.json":                  "enigma_messages_submitted_total",
 		"/debug/pprof/":                  "goroutine",
 		"/debug/pprof/goroutine?debug=1": "goroutine profile",
 	} {
@@ -47,18 +49,16 @@ func TestAdmin_ShowsHealthMetricsAndProfiles(t *testing.T) {
 	}
 }
 
-func TestAdmin_AnswersToThisMachineOnly(t *testing.T) {
-	s := enigmatest.Start(t)
+func TestAdmin_AnswersToThisMachineAndItsNamesOnly(t *testing.T) {
+	s := enigmatest.Start(t, "--admin-host", "enigma.internal, other.internal")
 	for host, want := range map[string]int{
-		"":                    http.StatusOK,
-		"localhost":           http.StatusOK,
-		"LOCALHOST:9090":      http.StatusOK,
-		"[::1]:9090":          http.StatusOK,
-		"127.1.2.3":           http.StatusOK,
-		"evil.example":        http.StatusForbidden,
-		"evil.example:9090":   http.StatusForbidden,
-		"localhost.evil:9090": http.StatusForbidden,
-		"192.0.2.1:9090":      http.StatusForbidden,
+		"":                     http.StatusOK,
+		"localhost:9090":       http.StatusOK,
+		"[::1]:9090":           http.StatusOK,
+		"enigma.internal:9090": http.StatusOK,
+		"Other.internal":       http.StatusOK,
+		"evil.example:9090":    http.StatusForbidden,
+		"192.0.2.1:9090":       http.StatusForbidden,
 	} {
 		if status, text := fetch(t, s, "/metrics", host); status != want {
 			t.Errorf("Host %q: %d %.100s, want %d", host, status, text, want)

@@ -56,6 +56,8 @@ func TestCLI_WrongUseExitsWithTwoAndSaysWhatToWrite(t *testing.T) {
 		{args: []string{"serve"}, environ: []string{"ENIGMA_TTL=never"}, want: []string{"enigma: ENIGMA_TTL: "}},
 		{args: []string{"serve", "--tls-cert", file}, want: []string{"write both or neither"}},
 		{args: []string{"serve", "--tls-cert", file, "--tls-key", file}, want: []string{"write the paths of a PEM certificate"}},
+		{args: []string{"serve", "--min-free", "0"}, want: []string{"enigma: --min-free: ", "or auto"}},
+		{args: []string{"serve", "--admin-host", "http://enigma"}, want: []string{"enigma: --admin-host: ", "write what stands in the address bar"}},
 		{args: []string{"serve", "--listen", "127.0.0.1:9090"}, want: []string{"are both 127.0.0.1:9090", "--admin off"}},
 		{args: []string{"serve", "--mailbox-bytes", "64KiB"}, want: []string{"does not hold one message of --max-message 128KiB"}},
 		{args: []string{"serve", "--spill-after", "50ms"}, want: []string{"shorter than --confirm-interval 100ms"}},
@@ -106,6 +108,7 @@ func TestCLI_HelpAndVersionGoToStdout(t *testing.T) {
 		{[]string{"--help"}, []string{"serve "}},
 		{[]string{"help", "serve"}, []string{"--listen", "(default 127.0.0.1:8080)", "--config", "ENIGMA_MAX_MESSAGE"}},
 		{[]string{"serve", "--help"}, []string{"--listen", "Exit status"}},
+		{[]string{"help", "metrics"}, []string{"enigma_messages_submitted_total  (counter)", "enigma_errors_total{code}"}},
 		{[]string{"version"}, []string{"enigma ", "go1."}},
 		{[]string{"--version"}, []string{"enigma "}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/admin"
 	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
 )
 
@@ -52,7 +53,7 @@ func writeHelp(w io.Writer) {
 	for _, cmd := range commands() {
 		fmt.Fprintf(w, "  %-10s %s\n", cmd.name, cmd.summary)
 	}
-	fmt.Fprint(w, "\n`enigma help COMMAND` tells more.\n")
+	fmt.Fprintf(w, "\n`enigma help COMMAND` tells more, `enigma help %s` what can be measured.\n", metricsTopic)
 }
 
 // writeHelp writes what the command does and what it can be told.
@@ -64,18 +65,32 @@ func (c *command) writeHelp(w io.Writer) {
 	}
 }
 
+// metricsTopic is what help tells about beside the commands.
+const metricsTopic = "metrics"
+
+// writeMetrics writes the table of what the server counts.
+func writeMetrics(w io.Writer) {
+	fmt.Fprint(w, "What `curl http://ADMIN/metrics` shows, for Prometheus, beside go_… of the Go runtime and process_…:\n\n")
+	admin.WriteTable(w)
+	fmt.Fprint(w, "\nThe same as JSON is at /metrics.json. All count from the start of the server, but for gauges.\n")
+}
+
 func helpCommand() *command {
 	return &command{
 		name:    "help",
-		args:    "[COMMAND]",
+		args:    "[COMMAND | metrics]",
 		summary: "list the commands, or tell about one",
-		about:   "Lists the commands, or tells what one does and what it can be told.",
+		about:   "Lists the commands, or tells what one does and what it can be told, or lists the metrics.",
 		run: func(sys *system, args []string) error {
 			switch len(args) {
 			case 0:
 				writeHelp(sys.out)
 				return nil
 			case 1:
+				if args[0] == metricsTopic {
+					writeMetrics(sys.out)
+					return nil
+				}
 				if cmd := find(args[0]); cmd != nil {
 					cmd.writeHelp(sys.out)
 					return nil

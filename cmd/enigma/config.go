@@ -25,6 +25,8 @@ type Config struct {
 	TLSKey  string
 	Admin   string // host:port; empty for off
 
+	AdminHosts []string // names by which Admin is asked, beside localhost
+
 	MaxMessage      int64 // bytes
 	MailboxMessages int
 	MailboxBytes    int64
@@ -43,7 +45,7 @@ type Config struct {
 	TrustedProxy  []netip.Prefix
 
 	Memory  int64 // bytes
-	MinFree int64 // bytes
+	MinFree int64 // bytes; 0 for what the store itself thinks right
 
 	ShutdownTimeout time.Duration
 	LogLevel        slog.Level
@@ -74,7 +76,9 @@ func (c *Config) table() settings.Table {
 		{Name: "tls-key", Set: settings.Into(&c.TLSKey, settings.Text),
 			Usage: "PEM file with the key of the certificate"},
 		{Name: "admin", Default: "127.0.0.1:9090", Set: settings.Into(&c.Admin, settings.HostPortOrOff),
-			Usage: "address for metrics, health and profiles, not for the public; or off"},
+			Usage: "address for the dashboard, metrics, health and profiles, not for the public; or off"},
+		{Name: "admin-host", Set: settings.Into(&c.AdminHosts, parseAdminHosts),
+			Usage: "names by which that address is asked beside localhost, separated by commas, or * for any: the others may be a trick of a web page"},
 
 		{Name: "max-message", Default: "128KiB", Set: settings.Into(&c.MaxMessage, settings.Size(1<<10, 16<<20)),
 			Usage: "largest message, everything in its frames counted"},
@@ -109,8 +113,8 @@ func (c *Config) table() settings.Table {
 
 		{Name: "memory", Default: "25%", Set: settings.Into(&c.Memory, settings.Share(machineMemory(), 16<<20)),
 			Usage: "memory for messages on their way, all connections together: a size or a share of the machine's (or the container's)"},
-		{Name: "min-free", Default: "64MiB", Set: settings.Into(&c.MinFree, settings.Size(0, anySize)),
-			Usage: "free disk below which no more mail is stored (embedded store)"},
+		{Name: "min-free", Default: "auto", Set: settings.Into(&c.MinFree, parseMinFree),
+			Usage: "free disk below which no more mail is stored (embedded store); auto is what the store needs to gain space again, 128MiB"},
 
 		{Name: "shutdown-timeout", Default: "10s", Set: settings.Into(&c.ShutdownTimeout, settings.Duration(time.Second, time.Hour)),
 			Usage: "time for an orderly stop after SIGTERM or SIGINT"},
@@ -179,6 +183,34 @@ func parseHosts(text string) ([]string, error) {
 		hosts = append(hosts, host)
 	}
 	return hosts, nil
+}
+
+// parseAdminHosts takes a list of host names without ports; empty is none.
+func parseAdminHosts(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var hosts []string
+	for item := range strings.SplitSeq(text, ",") {
+		host := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(item), "."))
+		if host == "" || strings.ContainsAny(host, ":/@ []") {
+			return nil, fmt.Errorf("%q is no name: write what stands in the address bar without its port, such as enigma.internal, separated by commas, or *", item)
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
+}
+
+// parseMinFree takes a size, or "auto", which is 0.
+func parseMinFree(text string) (int64, error) {
+	if text == "auto" {
+		return 0, nil
+	}
+	n, err := settings.Size(1<<20, anySize)(text)
+	if err != nil {
+		err = fmt.Errorf("%w, or auto", err)
+	}
+	return n, err
 }
 
 // parseLevel takes the name of a log level.

@@ -29,7 +29,7 @@ Connect as Bob in another terminal, now or later, and there it is:
   npx wscat -c %[3]s://%[2]s/ws/%[5]s
 `, scheme, addr, ws, alice, bob)
 	if admin != nil {
-		text += fmt.Sprintf("Metrics, health and profiles:\n  curl http://%s/metrics\n", dialable(admin))
+		text += fmt.Sprintf("Watch it in a browser at http://%[1]s/, or\n  curl http://%[1]s/metrics\n", dialable(admin))
 	}
 	_, err := io.WriteString(w, text)
 	return err

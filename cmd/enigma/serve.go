@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/enigma-protocol/enigma/actors"
+	"github.com/enigma-protocol/enigma/cmd/enigma/admin"
 	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
 	"github.com/enigma-protocol/enigma/transport"
 )
@@ -35,7 +36,7 @@ type server struct {
 	store     actors.Store
 	broker    *actors.Broker
 	transport *transport.Server
-	admin     *admin // nil for off
+	admin     *admin.Server // nil for off
 
 	failed   chan error  // what ends the server unasked; buffered, so that nobody waits to report
 	stopping atomic.Bool // /readyz says so
@@ -144,9 +145,16 @@ func (s *server) serveFront() {
 	}()
 }
 
-// serveAdmin runs the admin server in a goroutine that ends with [admin.stop].
+// serveAdmin runs the admin server in a goroutine that ends when it is closed.
 func (s *server) serveAdmin() {
-	s.admin = newAdmin(newMetrics(s.broker), s.ready, isLoopback(s.side), s.log)
+	stats := func() admin.Stats { return admin.Stats{Broker: s.broker.Stats(), Front: s.transport.Stats()} }
+	s.admin = admin.New(admin.Options{
+		Metrics: admin.Registry(stats, buildVersion()),
+		Ready:   s.ready,
+		Local:   isLoopback(s.side),
+		Hosts:   s.cfg.AdminHosts,
+		Log:     s.log,
+	})
 	go func() {
 		if err := s.admin.Serve(s.side); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("admin: %w", err)
