@@ -16,6 +16,7 @@ build: ## build bin/enigma
 test: tools lint ## everything a change must pass
 	go test -race -timeout 12m ./...
 	go test -timeout 5m ./actors/... ./transport/... # what counts allocations, which the race detector changes
+	.ci/fuzz 3s # every target for a moment; make fuzz is for longer
 	@echo 'all tests passed'
 
 lint: ## formatting, vet, staticcheck

@@ -1,0 +1,51 @@
+package transport
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+)
+
+// FuzzSource holds what the limits stand on: a client cannot choose the address that it is counted under. Whatever it
+// writes in front of what the last proxy appended changes nothing, nor does anything from a peer that is no proxy.
+func FuzzSource(f *testing.F) {
+	for _, seed := range []string{"", "192.0.2.1", "10.0.0.1, 127.0.0.1", "[2001:db8::1]:80", "::ffff:10.0.0.1", "unknown", ",", "fe80::1%eth0", "10.0.0.1,"} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	opts, err := Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}.withDefaults()
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := &Server{opts: opts}
+	local, stranger := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("198.51.100.7")
+	from := func(peer netip.Addr, headers ...string) source {
+		var ctx fasthttp.RequestCtx
+		ctx.Init(new(fasthttp.Request), net.TCPAddrFromAddrPort(netip.AddrPortFrom(peer, 1)), nil)
+		for _, h := range headers {
+			ctx.Request.Header.Add(fasthttp.HeaderXForwardedFor, h)
+		}
+		return s.sourceOf(&ctx)
+	}
+	f.Fuzz(func(t *testing.T, said []byte, apart bool) {
+		headers := []string{string(said) + ", " + stranger.String()}
+		if apart {
+			headers = []string{string(said), stranger.String()}
+		}
+		if got := from(local, headers...); got != (source{addr: stranger}) {
+			t.Fatalf("%q behind a proxy is counted as %+v", headers, got)
+		}
+		if got := from(stranger, string(said)); got != (source{addr: stranger}) {
+			t.Fatalf("%q from a stranger is counted as %+v", said, got)
+		}
+		if got := from(local, string(said)); got.exempt {
+			t.Fatalf("%q from a proxy is counted as %+v", said, got)
+		}
+		if hop, ok := parseHop(string(said)); ok && (hop.Zone() != "" || hop.Is4In6() || bytes.IndexByte(said, ',') >= 0) {
+			t.Fatalf("%q is read as %v", said, hop)
+		}
+	})
+}
