@@ -31,6 +31,7 @@ var importTable = map[string][]string{
 	"actors":                {"actors/protocol", "persistence", "github.com/asynkron/protoactor-go"},
 	"transport":             {"actors", "actors/protocol", "github.com/valyala/fasthttp", "github.com/fasthttp/router", "github.com/gobwas/ws"},
 	"transport/client":      {"actors/protocol", "github.com/gobwas/ws"},
+	"transport/client/seal": {"actors/protocol"},
 	"persistence/embedded":  {"persistence", "actors/protocol", "github.com/cockroachdb/pebble"},
 	"persistence/redis":     {"persistence", "actors/protocol", "github.com/redis/rueidis"},
 	"persistence/storetest": {"actors", "persistence", "actors/protocol", "pgregory.net/rapid"}, // a suite of tests
