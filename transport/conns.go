@@ -110,8 +110,9 @@ func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte)
 	st.post((*connJob)(&st.conn))
 }
 
-// closed takes a conn out of the counts.
+// closed takes a conn out of the counts. Its socket is closed already, or else the next one might find no descriptor.
 func (s *Server) closed(count *connCount) {
+	s.places.give()
 	s.counts.release(count)
 	s.conns.remove()
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
@@ -98,19 +100,56 @@ func (l *scarce) Accept() (net.Conn, error) {
 func (l *scarce) Close() error { return nil }
 
 func TestListener_OutlivesAShortage(t *testing.T) {
-	opts, _ := Options{Log: slog.New(slog.DiscardHandler)}.withDefaults()
-	l := &listener{Listener: &scarce{errs: []error{syscall.EMFILE, syscall.ECONNABORTED, net.ErrClosed}}, server: &Server{opts: opts, log: opts.Log}, closed: make(chan struct{})}
+	var log bytes.Buffer
+	server := &Server{starved: spell{log: slog.New(slog.NewTextHandler(&log, nil)), begin: "begins", end: "ends"}}
+	l := &listener{Listener: &scarce{errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.ENFILE, net.ErrClosed}}, server: server, closed: make(chan struct{})}
 	if _, err := l.Accept(); err == nil || shortage(err) {
 		t.Errorf("it ended with %v", err)
 	}
-	if n := l.server.Stats().AcceptPauses; n != 2 {
+	if n := server.Stats().AcceptPauses; n != 2 {
 		t.Errorf("%d pauses are counted, want 2", n)
 	}
-	l = &listener{Listener: &scarce{errs: []error{syscall.EMFILE}}, server: l.server, closed: make(chan struct{})}
+	if n := strings.Count(log.String(), "\n"); n != 1 || server.starved.count != 2 {
+		t.Errorf("two shortages, %d noted, and the log says:\n%s", server.starved.count, &log)
+	}
+	l = &listener{Listener: &scarce{errs: []error{syscall.EMFILE}}, server: server, closed: make(chan struct{})}
 	l.Close()
 	if _, err := l.Accept(); !shortage(err) {
 		t.Errorf("it ended with %v", err)
 	}
+	server.starved.stop()
+}
+
+func TestSpell_IsToldOfOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &spell{log: slog.New(slog.NewTextHandler(&log, nil)), begin: "it begins", end: "it is over"}
+		lines := func(want ...string) {
+			t.Helper()
+			s.mu.Lock() // held over each line
+			defer s.mu.Unlock()
+			got := strings.Split(strings.TrimSpace(log.String()), "\n")
+			if len(got) != len(want) {
+				t.Fatalf("the log says\n%s\nwant %q", &log, want)
+			}
+			for i := range want {
+				if !strings.Contains(got[i], want[i]) {
+					t.Errorf("line %d is %q, want %q", i, got[i], want[i])
+				}
+			}
+		}
+		for range 10 {
+			s.meet("why", "because")
+			time.Sleep(spellQuiet * 2 / 3)
+		}
+		lines("it begins\" why=because")
+		time.Sleep(spellQuiet + 1)
+		lines("it begins", "it is over\" after=18s times=10")
+		s.meet()
+		s.stop()
+		time.Sleep(2 * spellQuiet)
+		lines("it begins", "it is over", "it begins")
+	})
 }
 
 func TestRefuse_AnswersInJSON(t *testing.T) {

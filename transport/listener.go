@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 const maxHTTPConns = 32 << 10
 
 // Waits after an accept that failed for want of something, such as file descriptors, which fasthttp takes for the end.
+// Connections meanwhile wait in the kernel.
 const (
 	minAcceptWait = 5 * time.Millisecond
 	maxAcceptWait = time.Second
@@ -44,11 +46,14 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 			continue
 		}
+		if stillborn(err) {
+			continue
+		}
 		if !shortage(err) {
 			return nil, err
 		}
 		l.server.meter.acceptPauses.Add(1)
-		l.server.log.Warn("cannot accept connections", "error", err, "wait", wait)
+		l.server.starved.meet("error", err)
 		select {
 		case <-l.closed:
 			return nil, err
@@ -64,18 +69,22 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// shortage reports whether an accept failed for a reason that passes.
+// shortage reports whether an accept failed for want of something that there will be again.
 func shortage(err error) bool {
-	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
-		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EPROTO, syscall.EINTR} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	return false
+	return isOneOf(err, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM)
 }
 
-// httpConn is a connection that speaks HTTP. The goroutine that serves it owns it; the server may close it.
+// stillborn reports whether an accept failed because of the one connection that it would have returned.
+func stillborn(err error) bool {
+	return isOneOf(err, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EPROTO, syscall.EINTR)
+}
+
+func isOneOf(err error, list ...error) bool {
+	return slices.ContainsFunc(list, func(one error) bool { return errors.Is(err, one) })
+}
+
+// httpConn is a connection that speaks HTTP. The goroutine that serves it owns it; the server may close it. It has a
+// place among all the connections that there may be.
 type httpConn struct {
 	net.Conn
 	server *Server
@@ -97,19 +106,29 @@ func (s *Server) admit(nc net.Conn) *httpConn {
 		}
 		c.count.Store(count)
 	}
-	s.mu.Lock()
-	full := len(s.httpConns) >= maxHTTPConns || s.stopping.Load()
-	if !full {
-		s.httpConns[c] = struct{}{}
-	}
-	s.mu.Unlock()
-	if full {
+	if !s.enter(c) {
 		s.counts.release(c.count.Load())
 		s.meter.answered(protocol.CodeStoreUnavailable.HTTPStatus())
 		refuse(nc, protocol.CodeStoreUnavailable, retryStore)
 		return nil
 	}
 	return c
+}
+
+// enter takes a place for a connection and puts it into the list, if there is room in both.
+func (s *Server) enter(c *httpConn) bool {
+	if !s.places.take() {
+		s.crowded.meet("limit", s.opts.MaxConns)
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.httpConns) >= maxHTTPConns || s.stopping.Load() {
+		s.places.give()
+		return false
+	}
+	s.httpConns[c] = struct{}{}
+	return true
 }
 
 // refuse answers a connection without reading its request. Its send buffer is empty, so that the write does not block;
@@ -136,24 +155,30 @@ func (c *httpConn) Read(p []byte) (int, error) {
 
 // Close closes the connection and takes it out of the counts.
 func (c *httpConn) Close() error {
-	c.leave()
+	err := c.Conn.Close()
+	if c.leave() {
+		c.server.places.give()
+	}
 	c.server.counts.release(c.count.Swap(nil))
-	return c.Conn.Close()
+	return err
 }
 
-// takeOver ends the connection's life as an HTTP one. The caller owns the socket now, and the place in the count of the
-// source, if it has one.
+// takeOver ends the connection's life as an HTTP one. The caller owns the socket now, its place among all, and that in
+// the count of the source, if it has one.
 func (c *httpConn) takeOver() (net.Conn, *connCount) {
-	c.leave()
+	if !c.leave() {
+		c.server.places.force() // it was closed meanwhile, which its new owner will notice
+	}
 	return c.Conn, c.count.Swap(nil)
 }
 
-// leave takes the connection out of the server's list.
-func (c *httpConn) leave() {
+// leave takes the connection out of the server's list, and reports whether it was there.
+func (c *httpConn) leave() bool {
 	if c.left.Swap(true) {
-		return
+		return false
 	}
 	c.server.mu.Lock()
 	delete(c.server.httpConns, c)
 	c.server.mu.Unlock()
+	return true
 }

@@ -36,6 +36,9 @@ type Options struct {
 	RateLogins int
 	// RateMessages bounds the messages of one conn per second, with as many in a burst. Default 2,000.
 	RateMessages int
+	// MaxConns bounds the open connections of all sources together, upgraded or not; more are answered 503. Each takes
+	// a file descriptor, and the store needs some too. Default no bound.
+	MaxConns int
 	// MaxConnsPerIP bounds the open connections of one source address, upgraded or not. Default 10,000.
 	MaxConnsPerIP int
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. Loopback always is one of them.

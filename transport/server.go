@@ -71,6 +71,9 @@ type Server struct {
 
 	logins   rateTable
 	counts   connCounts
+	places   places
+	crowded  spell       // times in which there was no place
+	starved  spell       // times in which nothing could be accepted
 	draining atomic.Bool // nothing new is taken
 	stopping atomic.Bool // Shutdown was called
 	meter    meter
@@ -97,6 +100,9 @@ func New(broker Broker, options Options) (*Server, error) {
 		httpConns: map[*httpConn]struct{}{},
 		loops:     map[*actors.Shard]*loop{},
 	}
+	s.places.limit = int64(opts.MaxConns)
+	s.crowded = spell{log: opts.Log, begin: "no room for more connections, they are refused (--max-conns)", end: "there is room for connections again"}
+	s.starved = spell{log: opts.Log, begin: "connections cannot be accepted, they wait", end: "connections are accepted again"}
 	s.router = s.routes()
 	s.http = &fasthttp.Server{
 		Name:               serverName,
@@ -161,6 +167,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.closeHTTP(func(c *httpConn) bool { return !c.used.Load() })
 	err := errors.Join(s.stopHTTP(ctx), s.awaitConns(ctx))
+	s.crowded.stop()
+	s.starved.stop()
 	if err != nil {
 		s.cut()
 	}

@@ -96,10 +96,14 @@ func acceptKey(key []byte) string {
 // reserve takes a place in the count of the source for a connection that is about to be upgraded. The listener has
 // counted those already that come from their source themselves. If the upgrade fails, the place goes with the connection.
 func (s *Server) reserve(nc net.Conn, src source) bool {
+	c, ours := nc.(*httpConn)
+	if !ours && s.places.full() { // adopt takes one
+		s.crowded.meet("limit", s.opts.MaxConns)
+		return false
+	}
 	if src.exempt {
 		return true
 	}
-	c, ours := nc.(*httpConn)
 	if !ours {
 		return !s.counts.full(src.addr) // adopt counts it
 	}
@@ -123,10 +127,11 @@ func (s *Server) adopt(hijacked net.Conn, hs handshake) {
 		hijacked.Close()
 		return
 	}
-	nc, count := release(hijacked)
+	nc, count := s.release(hijacked)
 	if count == nil && !hs.source.exempt {
 		if count = s.counts.acquire(hs.source.addr); count == nil {
 			nc.Close()
+			s.places.give()
 			return
 		}
 	}
@@ -152,8 +157,9 @@ func takeEarly(hijacked net.Conn) ([]byte, error) {
 	return early, hijacked.SetDeadline(time.Time{})
 }
 
-// release unwraps the connection from what fasthttp and the listener put around it, with its place in the counts.
-func release(hijacked net.Conn) (net.Conn, *connCount) {
+// release unwraps the connection from what fasthttp and the listener put around it, with its place in the counts. One
+// that is not from our listener gets its place among all now.
+func (s *Server) release(hijacked net.Conn) (net.Conn, *connCount) {
 	nc := hijacked
 	if wrapped, ok := nc.(interface{ UnsafeConn() net.Conn }); ok {
 		nc = wrapped.UnsafeConn()
@@ -161,5 +167,6 @@ func release(hijacked net.Conn) (net.Conn, *connCount) {
 	if counted, ok := nc.(*httpConn); ok {
 		return counted.takeOver()
 	}
+	s.places.force()
 	return nc, nil
 }

@@ -41,6 +41,7 @@ type Config struct {
 
 	RateLogins    int // per second and source address; 0 for no bound
 	RateMessages  int // per second and conn; 0 for no bound
+	MaxConns      int // all together; 0 for what the open files allow
 	MaxConnsPerIP int
 	TrustedProxy  []netip.Prefix
 
@@ -106,6 +107,8 @@ func (c *Config) table() settings.Table {
 			Usage: "logins per source address, loopback exempt; or off"},
 		{Name: "rate-messages", Default: "2000/s", Set: settings.Into(&c.RateMessages, settings.Rate),
 			Usage: "messages per connection, loopback exempt; or off"},
+		{Name: "max-conns", Default: "auto", Set: settings.Into(&c.MaxConns, settings.IntOrAuto(1, anyCount)),
+			Usage: "connections in all; auto is what the limit of open files leaves beside the store's"},
 		{Name: "max-conns-per-ip", Default: "10000", Set: settings.Into(&c.MaxConnsPerIP, settings.Int(1, anyCount)),
 			Usage: "connections per source address, loopback exempt"},
 		{Name: "trusted-proxy", Set: settings.Into(&c.TrustedProxy, settings.Prefixes),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -46,13 +47,36 @@ func memTotal(file string) (int64, bool) {
 	return kib << 10, true
 }
 
+// openFiles is how many files this process may open; 0 if nobody knows.
+type openFiles uint64
+
+// The files that connections do not get: the store's, listeners, the operator's connections, and one more for each
+// connection that is being upgraded. The least is what the embedded store asks for whatever it is told, and a few.
+const (
+	leastReserve = 120
+	mostReserve  = 1000
+	reserveShare = 20 // one part in so many
+	notStores    = 50 // of the reserve
+)
+
+// reserve is how many files are kept for others than connections: all but a quarter, where there are hardly any.
+func (f openFiles) reserve() int {
+	return min(max(int(f)/reserveShare, leastReserve), mostReserve, int(f)/4*3)
+}
+
+// conns is how many connections there may be, 0 for no bound.
+func (f openFiles) conns() int { return int(f) - f.reserve() }
+
+// store is how many files the store should be content with, 0 for its own default.
+func (f openFiles) store() int { return max(f.reserve()-notStores, 0) }
+
 // raiseFileLimit raises the number of files this process may open to what the system grants, and warns when that is
 // little. The Go runtime does the first half as well, today; a server should not hang on it.
-func raiseFileLimit(log *slog.Logger) {
+func raiseFileLimit(log *slog.Logger) openFiles {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		log.Warn("the limit of open files cannot be read", "error", err)
-		return
+		return 0
 	}
 	if limit.Cur < limit.Max {
 		raised := limit
@@ -64,4 +88,5 @@ func raiseFileLimit(log *slog.Logger) {
 	if limit.Cur < fewFiles {
 		log.Warn("few open files are allowed, and each connection takes one: raise the limit (ulimit -n, LimitNOFILE)", "limit", limit.Cur)
 	}
+	return openFiles(min(limit.Cur, math.MaxInt32)) // "unlimited" is a number too
 }

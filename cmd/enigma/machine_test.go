@@ -21,15 +21,33 @@ func TestMachine_RaisesTheLimitOfOpenFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	raiseFileLimit(slog.New(slog.NewTextHandler(&log, nil)))
+	files := raiseFileLimit(slog.New(slog.NewTextHandler(&log, nil)))
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &after); err != nil {
 		t.Fatal(err)
 	}
 	if after.Cur != after.Max {
 		t.Errorf("the limit is %d of %d", after.Cur, after.Max)
 	}
+	if files != openFiles(after.Max) {
+		t.Errorf("the limit is said to be %d, want %d", files, after.Max)
+	}
 	if warned := strings.Contains(log.String(), "few open files"); warned != (after.Max < fewFiles) {
 		t.Errorf("with a limit of %d the log says %q", after.Max, &log)
+	}
+}
+
+func TestMachine_KeepsFilesForTheStore(t *testing.T) {
+	for files, want := range map[openFiles]struct{ conns, store int }{
+		0:       {0, 0}, // nobody knows: no bound, the store's default
+		64:      {16, 0},
+		256:     {136, 70},
+		1024:    {904, 70},
+		20_000:  {19_000, 950},
+		1 << 30: {1<<30 - 1000, 950},
+	} {
+		if conns, store := files.conns(), files.store(); conns != want.conns || store != want.store {
+			t.Errorf("of %d files, %d are for connections and %d for the store, want %+v", files, conns, store, want)
+		}
 	}
 }
 

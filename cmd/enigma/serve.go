@@ -26,8 +26,9 @@ const openWithin = time.Minute
 
 // server is a running `enigma serve`. Its parts stand in the order in which they are made; they end in reverse.
 type server struct {
-	cfg *Config
-	log *slog.Logger
+	cfg   *Config
+	log   *slog.Logger
+	files openFiles
 
 	front net.Listener
 	side  net.Listener // of admin; nil for off
@@ -63,12 +64,12 @@ func serve(sys *system, args []string) error {
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}
-	raiseFileLimit(log)
+	files := raiseFileLimit(log)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 4)}
+	s := &server{cfg: cfg, log: log, files: files, failed: make(chan error, 4)}
 	if err := s.start(); err != nil {
 		s.close()
 		return err
@@ -116,7 +117,7 @@ func (s *server) start() (err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
 	defer cancel()
-	if s.store, err = openStore(ctx, s.cfg, s.log, s.storeFailed); err != nil {
+	if s.store, err = openStore(ctx, s.cfg, s.files.store(), s.log, s.storeFailed); err != nil {
 		return err
 	}
 	if s.broker, err = actors.New(s.brokerOptions()...); err != nil {

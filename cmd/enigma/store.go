@@ -78,8 +78,9 @@ func parseStore(text string) (storeURL, error) {
 	return storeURL{storeEmbedded, text}, nil
 }
 
-// openStore opens the configured store. failed is called, at most once, if it breaks for good while in use.
-func openStore(ctx context.Context, c *Config, log *slog.Logger, failed func(error)) (actors.Store, error) {
+// openStore opens the configured store, which is to open no more than so many files (0: it knows itself). failed is
+// called, at most once, if it breaks for good while in use.
+func openStore(ctx context.Context, c *Config, files int, log *slog.Logger, failed func(error)) (actors.Store, error) {
 	quota := persistence.Quota{Messages: c.MailboxMessages, Bytes: c.MailboxBytes}
 	switch c.Store.kind {
 	case storeMemory:
@@ -92,7 +93,7 @@ func openStore(ctx context.Context, c *Config, log *slog.Logger, failed func(err
 		}
 		return store, nil
 	}
-	store, err := embedded.Open(c.Store.where, embedded.Options{Quota: quota, MinFree: c.MinFree, Logger: log, Failed: failed})
+	store, err := embedded.Open(c.Store.where, embedded.Options{Quota: quota, MinFree: c.MinFree, MaxFiles: files, Logger: log, Failed: failed})
 	if err != nil {
 		return nil, fmt.Errorf("--store: %w", err)
 	}

@@ -46,10 +46,19 @@ func (s *server) transportOptions() transport.Options {
 		PublicHosts:    c.Hosts,
 		RateLogins:     orOff(c.RateLogins),
 		RateMessages:   orOff(c.RateMessages),
+		MaxConns:       s.maxConns(),
 		MaxConnsPerIP:  c.MaxConnsPerIP,
 		TrustedProxies: c.TrustedProxy,
 		Log:            s.log,
 	}
+}
+
+// maxConns is how many connections there may be.
+func (s *server) maxConns() int {
+	if s.cfg.MaxConns > 0 {
+		return s.cfg.MaxConns
+	}
+	return s.files.conns()
 }
 
 // orOff turns a rate of 0, no bound, into what the front end takes for that; its own 0 is the default.

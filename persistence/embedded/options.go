@@ -18,6 +18,8 @@ type Options struct {
 	MinFree int64
 	// KeyCache bounds the memory of the cached keys, in bytes. Default: 8 MiB.
 	KeyCache int
+	// MaxFiles is how many files the engine should have open at a time; it asks for 64 at least. Default: 1,000.
+	MaxFiles int
 	// Logger hears what an operator should know. Default: slog.Default().
 	Logger *slog.Logger
 	// Failed is called at most once, on a goroutine of its own, when the engine has failed for good, after a failed fsync

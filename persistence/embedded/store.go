@@ -150,6 +150,7 @@ func (s *Store) engineOptions(cache *pebble.Cache) *pebble.Options {
 		Comparer:                    comparer,
 		FormatMajorVersion:          engineFormat,
 		Cache:                       cache,
+		MaxOpenFiles:                s.opts.MaxFiles,
 		MemTableSize:                memTable,
 		MemTableStopWritesThreshold: memTables,
 		L0StopWritesThreshold:       l0Stop,

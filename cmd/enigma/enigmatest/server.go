@@ -49,6 +49,18 @@ const anyStatus = -1
 // with status 0.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return start(t, nil, args)
+}
+
+// StartWithFiles is Start for a server that may open no more than so many files.
+func StartWithFiles(t testing.TB, files int, args ...string) *Server {
+	t.Helper()
+	return start(t, []string{"/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files)}, args)
+}
+
+// start starts the program, by the command before its own if there is one.
+func start(t testing.TB, before, args []string) *Server {
+	t.Helper()
 	for _, name := range []string{"--listen", "--admin", "--store"} {
 		if slices.Contains(args, name) {
 			continue
@@ -61,6 +73,9 @@ func Start(t testing.TB, args ...string) *Server {
 	}
 	s := &Server{t: t, done: make(chan struct{}), adminOff: args[slices.Index(args, "--admin")+1] == "off"}
 	s.cmd = command(t, append([]string{"serve"}, args...)...)
+	if len(before) > 0 {
+		s.cmd.Path, s.cmd.Args = before[0], slices.Concat(before, s.cmd.Args)
+	}
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

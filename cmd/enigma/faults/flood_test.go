@@ -37,7 +37,7 @@ func TestFlood_RecipientWhoNeverReads(t *testing.T) {
 		}
 	}
 	probe := newProbe(t, s, book)
-	before, watch := s.memory(), s.watchMemory()
+	before, watch := s.Memory(), s.WatchMemory()
 	l.start()
 	l.exhaust()
 	l.settle()
@@ -258,13 +258,13 @@ func flood(t *testing.T, down bool) {
 	for i, to := range []int{1, 0, 2, 4, 3, 5} { // the first three are plain
 		all = append(all, newFlooder(t, s, book, ids[i], ids[to], i >= 3))
 	}
-	await(t, "all are attached", func() bool { return s.metric("enigma_connections") == 6 })
+	await(t, "all are attached", func() bool { return s.Metric("enigma_connections") == 6 })
 	probe := newProbe(t, s, book)
 	if down {
 		await(t, "mail is stored", func() bool { return probe.answered("ack") > 0 })
 		redis.Kill()
 	}
-	before, watch := s.memory(), s.watchMemory()
+	before, watch := s.Memory(), s.WatchMemory()
 	var running sync.WaitGroup
 	for _, f := range all {
 		running.Go(f.run)

@@ -162,8 +162,8 @@ func TestV1_GoesLiveUnderAStream(t *testing.T) {
 	l.start()
 	rounds := pick(3, 100)
 	for round := range rounds {
-		parked := s.metric("enigma_messages_parked_total")
-		await(t, "there is a backlog", func() bool { return s.metric("enigma_messages_parked_total") > parked+1000 })
+		parked := s.Metric("enigma_messages_parked_total")
+		await(t, "there is a backlog", func() bool { return s.Metric("enigma_messages_parked_total") > parked+1000 })
 		late.stayAway(false)
 		if round == 0 {
 			l.running.Go(late.play)
@@ -180,9 +180,9 @@ func TestV1_GoesLiveUnderAStream(t *testing.T) {
 // passedBy says that n messages or more were submitted in a while, and none came to the store.
 func (s *site) passedBy(n float64) bool {
 	s.t.Helper()
-	appended, submitted := s.metric("enigma_store_appended_total"), s.metric("enigma_messages_submitted_total")
+	appended, submitted := s.Metric("enigma_store_appended_total"), s.Metric("enigma_messages_submitted_total")
 	time.Sleep(200 * time.Millisecond)
-	return s.metric("enigma_store_appended_total") == appended && s.metric("enigma_messages_submitted_total") >= submitted+n
+	return s.Metric("enigma_store_appended_total") == appended && s.Metric("enigma_messages_submitted_total") >= submitted+n
 }
 
 // TestV1_LiveMailLeavesTheStoreAlone has everybody connected and reading, on both profiles.
@@ -199,11 +199,11 @@ func TestV1_LiveMailLeavesTheStoreAlone(t *testing.T) {
 	for _, p := range l.players {
 		await(t, "all have seen that nothing is stored", func() bool { return p.drained() == 1 })
 	}
-	before := s.metric("enigma_store_appended_total")
+	before := s.Metric("enigma_store_appended_total")
 	l.quiet.Store(false)
 	time.Sleep(pick(1500*time.Millisecond, 5*time.Minute))
 	l.settle()
-	if n := s.metric("enigma_store_appended_total") - before; n != 0 {
+	if n := s.Metric("enigma_store_appended_total") - before; n != 0 {
 		t.Errorf("%.0f messages came to the store", n)
 	}
 	l.away = []string{reader.id} // which takes the place of the plain connection

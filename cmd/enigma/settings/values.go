@@ -37,6 +37,21 @@ func Int(low, high int) func(string) (int, error) {
 	}
 }
 
+// IntOrAuto takes a whole number within bounds, or "auto", which is 0: the program finds one itself.
+func IntOrAuto(low, high int) func(string) (int, error) {
+	number := Int(low, high)
+	return func(text string) (int, error) {
+		if text == "auto" {
+			return 0, nil
+		}
+		n, err := number(text)
+		if err != nil {
+			err = fmt.Errorf("%w, or auto", err)
+		}
+		return n, err
+	}
+}
+
 // Duration takes a time span within bounds, as time.ParseDuration reads it.
 func Duration(low, high time.Duration) func(string) (time.Duration, error) {
 	return func(text string) (time.Duration, error) {
