@@ -53,7 +53,10 @@ func (s *Server) Memory() float64 {
 }
 
 // WatchMemory looks at the memory of the process now and then until stop is called, which returns the most it saw.
-func (s *Server) WatchMemory() (stop func() float64) {
+func (s *Server) WatchMemory() (stop func() float64) { return s.Watch(s.Memory) }
+
+// Watch looks at a number now and then until stop is called, which returns the highest that it saw.
+func (s *Server) Watch(number func() float64) (stop func() float64) {
 	quit, most := make(chan struct{}), make(chan float64)
 	go func() {
 		top := 0.0
@@ -65,7 +68,7 @@ func (s *Server) WatchMemory() (stop func() float64) {
 				most <- top
 				return
 			case <-tick.C:
-				top = max(top, s.Memory())
+				top = max(top, number())
 			}
 		}
 	}()

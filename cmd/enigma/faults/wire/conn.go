@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -30,23 +31,60 @@ type Conn struct {
 	buf []byte
 }
 
+// Dialer says what is special about a connection. The zero value is nothing.
+type Dialer struct {
+	From    string // local address; a machine has some sixty thousand ports for each
+	Header  string // lines of the upgrade request, each with its CR and LF
+	Buffer  int    // bytes read at a time; 0 for 32 KiB
+	Receive int    // bytes that the kernel takes in for one who does not read (SO_RCVBUF); 0 for its own choice
+}
+
 // Dial connects to addr and upgrades at path, offering the protocols. A server that answers anything but what RFC 6455
 // demands is an error.
 func Dial(addr, path string, protocols ...string) (*Conn, error) {
-	nc, err := net.DialTimeout("tcp", addr, patience)
+	return new(Dialer).Dial(addr, path, protocols...)
+}
+
+// Dial is the function Dial with what d says.
+func (d *Dialer) Dial(addr, path string, protocols ...string) (*Conn, error) {
+	nc, err := d.connect(addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{nc: nc.(*net.TCPConn), r: bufio.NewReaderSize(nc, 32<<10), client: true}
-	if err := c.upgrade(addr, path, protocols); err != nil {
+	size := d.Buffer
+	if size == 0 {
+		size = 32 << 10
+	}
+	c := &Conn{nc: nc, r: bufio.NewReaderSize(nc, size), client: true}
+	if err := c.upgrade(addr, path, d.Header, protocols); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
+// connect makes the TCP connection. A receive buffer counts only if it is set before.
+func (d *Dialer) connect(addr string) (*net.TCPConn, error) {
+	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
+	if d.From != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(d.From)}
+	}
+	if d.Receive > 0 {
+		dialer.Control = func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) {
+				_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, d.Receive) // a hint
+			})
+		}
+	}
+	nc, err := dialer.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return nc.(*net.TCPConn), nil
+}
+
 // upgrade makes the client's half of the handshake (RFC 6455, section 4.1).
-func (c *Conn) upgrade(host, path string, protocols []string) error {
+func (c *Conn) upgrade(host, path, header string, protocols []string) error {
 	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -54,7 +92,7 @@ func (c *Conn) upgrade(host, path string, protocols []string) error {
 	_, _ = rand.Read(nonce[:])
 	key := base64.StdEncoding.EncodeToString(nonce[:])
 	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", path, host, key)
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s", path, host, key, header)
 	if len(protocols) > 0 {
 		request += "Sec-WebSocket-Protocol: " + strings.Join(protocols, ", ") + "\r\n"
 	}
@@ -80,6 +118,12 @@ func (c *Conn) upgrade(host, path string, protocols []string) error {
 
 // Read returns the next frame.
 func (c *Conn) Read() (Opcode, []byte, error) { return readFrame(c.r, !c.client) }
+
+// Sip reads one byte, if there is one, and forgets it. Frames cannot be read any more.
+func (c *Conn) Sip() {
+	_ = c.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_, _ = c.nc.Read(make([]byte, 1)) // one that has ended is of no interest
+}
 
 // Idle says that nothing more has come yet than what was read.
 func (c *Conn) Idle() bool { return c.r.Buffered() == 0 }
