@@ -37,8 +37,7 @@ func newEpoll() (*epoll, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("timer: %w", err)
 	}
-	// Edge-triggered: every expiry is an event of its own, and nobody has to read the timer.
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: timerSlot}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: timerSlot}
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, timer, &ev); err != nil {
 		unix.Close(fd)
 		unix.Close(timer)
@@ -145,7 +144,10 @@ func (e *epoll) wait(limit time.Duration) error {
 		return fmt.Errorf("epoll: %w", errno)
 	}
 	for i := range max(n, 0) {
-		if ev := &e.events[i]; ev.Fd != timerSlot && e.conns[ev.Fd] != nil {
+		switch ev := &e.events[i]; {
+		case ev.Fd == timerSlot:
+			rawRead(e.timer, e.buf[:8]) // the kernel counts its interval anew only when it is read
+		case e.conns[ev.Fd] != nil:
 			e.handle(e.conns[ev.Fd], ev.Events)
 		}
 	}

@@ -85,13 +85,22 @@ func newCrowd(t testing.TB, s *enigmatest.Server, name string, n int) *crowd {
 // login logs n users in and returns their ids.
 func login(t testing.TB, s *enigmatest.Server, name string, n int) []string {
 	t.Helper()
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprint(name, " ", i)
+	}
+	return loginKeys(t, s, keys)
+}
+
+// loginKeys logs the owners of keys in and returns their ids.
+func loginKeys(t testing.TB, s *enigmatest.Server, keys []string) []string {
+	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: atOnce}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: within}
-	ids := make([]string, n)
-	mustEach(t, n, atOnce, func(i int) error {
-		key := fmt.Sprint(name, " ", i)
-		resp, err := client.Get(s.URL("/login/" + url.PathEscape(key)))
+	ids := make([]string, len(keys))
+	mustEach(t, len(keys), atOnce, func(i int) error {
+		resp, err := client.Get(s.URL("/login/" + url.PathEscape(keys[i])))
 		if err != nil {
 			return err
 		}
@@ -100,7 +109,7 @@ func login(t testing.TB, s *enigmatest.Server, name string, n int) []string {
 		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 			return err
 		}
-		if ids[i] = protocol.NewUserID([]byte(key)).String(); answer.UserID != ids[i] {
+		if ids[i] = protocol.NewUserID([]byte(keys[i])).String(); answer.UserID != ids[i] {
 			return fmt.Errorf("login: %s, user %q, want %q", resp.Status, answer.UserID, ids[i])
 		}
 		return nil
@@ -223,7 +232,14 @@ func (m *member) send(to, id string, size int) error {
 // everyoneGetsOne has some of the crowd write to all of it, and waits until each has its message.
 func (c *crowd) everyoneGetsOne(round string) {
 	c.t.Helper()
-	const senders = 16
+	c.everyoneGetsOneFrom(round, 16)
+	c.judge(true)
+}
+
+// everyoneGetsOneFrom has the first of the crowd write to all of it, and waits until that is acknowledged: some may be
+// away.
+func (c *crowd) everyoneGetsOneFrom(round string, senders int) {
+	c.t.Helper()
 	before := c.sent.Load() - c.answered.Load()
 	mustEach(c.t, len(c.members), senders, func(i int) error {
 		return c.members[i%senders].send(c.members[i].id, fmt.Sprintf("%s-%d", round, i), 100)
@@ -232,7 +248,6 @@ func (c *crowd) everyoneGetsOne(round string) {
 		n := c.answered.Load()
 		return float64(n), n >= c.sent.Load()-before
 	})
-	c.judge(true)
 }
 
 // judge judges, and with all waits until everything that was acknowledged has come.
