@@ -17,7 +17,7 @@ import (
 const payloadSize = 200
 
 // newBroker starts a broker on a store in memory; it ends with the benchmark.
-func newBroker(b *testing.B, opts ...actors.Option) *actors.Broker {
+func newBroker(b testing.TB, opts ...actors.Option) *actors.Broker {
 	b.Helper()
 	store := storetest.NewMemory(persistence.Quota{Messages: 1000, Bytes: 16 << 20})
 	broker, err := actors.New(append([]actors.Option{actors.WithStore(store)}, opts...)...)
@@ -33,7 +33,7 @@ func newBroker(b *testing.B, opts ...actors.Option) *actors.Broker {
 }
 
 // login makes the i-th user known. Its key has 44 bytes, as an X25519 key in base64 has.
-func login(b *testing.B, broker *actors.Broker, i int) protocol.UserID {
+func login(b testing.TB, broker *actors.Broker, i int) protocol.UserID {
 	key := append(bytes.Repeat([]byte{'k'}, 36), "00000000"...)
 	copy(key[36:], strconv.Itoa(10_000_000+i))
 	id, err := broker.Login(context.Background(), key)
