@@ -51,7 +51,7 @@ func TestChurn_LeavesNothingBehind(t *testing.T) {
 	if v := c.judge(true); v.Count.Messages != visits || v.Count.Acks < visits {
 		t.Errorf("%d messages, %d acknowledged, want %d", v.Count.Messages, v.Count.Acks, visits)
 	}
-	if lost := s.Metric("enigma_messages_lost_total"); lost != 0 {
+	if lost := s.Metric(`enigma_messages_dropped_total{reason="lost"}`); lost != 0 {
 		t.Errorf("the server says that it has lost %v", lost)
 	}
 }
@@ -78,7 +78,7 @@ func (m *member) visit(addr, id string) error {
 			m.conn = conn
 			m.mu.Unlock()
 			to := m.crowd.members[rand.IntN(len(m.crowd.members))].id
-			if err := m.send(to, id, 100); err != nil {
+			if err := m.send(to, id); err != nil {
 				return err
 			}
 		case f.Type == "ack" && f.ID == id:
@@ -118,7 +118,7 @@ func (f footprint) String() string {
 func footprintOf(t testing.TB, s *enigmatest.Server) (f footprint) {
 	t.Helper()
 	await(t, "all connections are gone, and their actors", func() (float64, bool) {
-		conns, actors := s.Metric("enigma_connections"), s.Metric("enigma_actors")
+		conns, actors := s.Metric("enigma_connections"), s.Metric("enigma_users")
 		return conns + actors, conns == 0 && actors == 0
 	})
 	// fasthttp lets its workers go after ten seconds without work: they are not waited for, but bounded below.

@@ -26,10 +26,12 @@ func limitFiles(t *testing.T, s *enigmatest.Server, files int) {
 // TestFiles_FewOpenFilesLeaveRoomForTheStore starts a server that may open few files, and connects until it takes no
 // more. The store goes on, with mail enough for several of its tables, and so do those inside.
 func TestFiles_FewOpenFilesLeaveRoomForTheStore(t *testing.T) {
+	t.Parallel()
 	const limit = 256
 	store := t.TempDir()
 	s := enigmatest.StartWithFiles(t, limit, append([]string{"--store", store}, roomy...)...)
 	c := newCrowd(t, s, "few", 400)
+	c.size = 2000
 	inside := 0
 	for err := error(nil); err == nil; inside++ {
 		err = c.members[inside].connect(s.Addr)
@@ -43,7 +45,7 @@ func TestFiles_FewOpenFilesLeaveRoomForTheStore(t *testing.T) {
 	mustEach(t, 16, 16, func(i int) error {
 		for n := range each {
 			for to := i; to < len(c.members); to += 16 {
-				if err := c.members[i].send(c.members[to].id, fmt.Sprintf("%d-%d", i, n), 2000); err != nil {
+				if err := c.members[i].send(c.members[to].id, fmt.Sprintf("%d-%d", i, n)); err != nil {
 					return err
 				}
 			}

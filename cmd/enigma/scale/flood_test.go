@@ -33,6 +33,7 @@ var abuses = map[string]func(nc *net.TCPConn){
 
 // TestFlood_OfConnectionsHarmsNobody makes connections that are of no use, as fast as it goes, while others talk.
 func TestFlood_OfConnectionsHarmsNobody(t *testing.T) {
+	t.Parallel()
 	s := enigmatest.Start(t)
 	total := pick(5000/slowdown, 200_000)
 	converse(t, s, 50, 200, time.Second)
@@ -162,6 +163,7 @@ func isReset(err error) bool {
 // TestFlood_MoreThanMaxConnsPerIP has one source take all that it may have. It is refused more, others are not, and when
 // its connections have ended, however they did, it may connect again.
 func TestFlood_MoreThanMaxConnsPerIP(t *testing.T) {
+	t.Parallel()
 	const limit = 50
 	s := enigmatest.Start(t, "--max-conns-per-ip", fmt.Sprint(limit))
 	id := s.Login("somebody")

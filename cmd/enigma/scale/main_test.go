@@ -2,6 +2,7 @@ package scale_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -15,7 +16,14 @@ import (
 	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 )
 
+// together is how many of the tests that say so run at a time: more than there are processors, for they wait a lot.
+const together = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", together); err != nil {
+		panic(err) // it is a flag of every test
+	}
 	status := enigmatest.Main(m)
 	if err := goleak.Find(); err != nil && status == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines are left:", err)

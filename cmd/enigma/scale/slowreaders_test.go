@@ -16,6 +16,7 @@ import (
 // then. The server's memory stays bounded, others talk on as before, and when those come again and read, everything is
 // there. With more on its way than the budget holds, the server stops to read for a while, from everybody.
 func TestSlowReaders_CostBoundedMemory(t *testing.T) {
+	t.Parallel()
 	for name, window := range map[string]int{"within the budget": slowBudget << 20 / 3000, "beyond the budget": slowBudget << 20 / 700} {
 		t.Run(name, func(t *testing.T) { writeToSlow(t, window) })
 	}
@@ -27,10 +28,11 @@ const slowBudget = 32
 // writeToSlow is the test with so many messages on their way at a time.
 func writeToSlow(t *testing.T, window int) {
 	const senders = 16
-	readers, each := pick(1000, 10_000), pick(60/slowdown, 100)
+	readers, each := pick(1000/slowdown, 10_000), pick(60, 100)
 	redis := redistest.Start(t) // whose memory is not the server's
 	s := enigmatest.Start(t, append([]string{"--store", redis.URL(), "--memory", fmt.Sprintf("%dMiB", slowBudget)}, roomy...)...)
 	c := newCrowd(t, s, "slow", readers+senders)
+	c.size = 1000
 	slow := connectSlow(t, s, c.members[senders:])
 	c.connect(s, 0, senders, senders)
 	await(t, "the slow ones are attached", func() (float64, bool) {
@@ -44,8 +46,13 @@ func writeToSlow(t *testing.T, window int) {
 		defer close(sipping)
 		sip(slow[:readers/2], quit)
 	}()
+	const talking = 100
 	others := make(chan *load.Result, 1)
-	go func() { others <- converse(t, s, 100, 500, pick(3*time.Second, 30*time.Second)) }()
+	go func() { others <- converse(t, s, talking, 500, pick(3*time.Second, 30*time.Second)) }()
+	await(t, "the others are attached", func() (float64, bool) {
+		n := s.Metric("enigma_connections")
+		return n, n == float64(readers+senders+talking)
+	})
 
 	mustEach(t, senders, senders, func(i int) error { return c.feed(i, senders, each, window) })
 	await(t, "all mail to them is acknowledged", func() (float64, bool) {
@@ -113,7 +120,7 @@ func sip(conns []*wire.Conn, quit <-chan struct{}) {
 	}
 }
 
-// feed has a sender write messages of 1,000 bytes to every so many-th of those who are no senders, with no more than a window of messages
+// feed has a sender write messages to every so many-th of those who are no senders, with no more than a window of messages
 // without an answer among all.
 func (c *crowd) feed(i, senders, each, window int) error {
 	for n := range each {
@@ -123,7 +130,7 @@ func (c *crowd) feed(i, senders, each, window int) error {
 					return fmt.Errorf("after %d rounds nothing is acknowledged any more", n)
 				}
 			}
-			if err := c.members[i].send(c.members[to].id, fmt.Sprintf("%d-%d", i, n), 1000); err != nil {
+			if err := c.members[i].send(c.members[to].id, fmt.Sprintf("%d-%d", i, n)); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 // TestStorm_EverybodyComesBackAtOnce drops all connections and has all users connect again at the same time, twice, and
 // then restarts the server under them.
 func TestStorm_EverybodyComesBackAtOnce(t *testing.T) {
+	t.Parallel()
 	n := pick(5000/slowdown, 15_000)
 	store := t.TempDir()
 	s := enigmatest.Start(t, "--store", store)
