@@ -129,12 +129,12 @@ func (c *crowd) connect(s *enigmatest.Server, from, to, atOnce int) {
 	mustEach(c.t, to-from, atOnce, func(i int) error {
 		for {
 			err := c.members[from+i].connect(s.Addr)
-			if closed := closedError(0); !errors.As(err, &closed) || closed != 1013 || time.Since(begin) > within {
+			if !tryAgain(err) || time.Since(begin) > within {
 				return err
 			}
 			// A machine with too much to do may not read a user's key in time. It says so, and the client comes again.
 			again.Add(1)
-			time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
+			time.Sleep(pause())
 		}
 	})
 	c.t.Logf("%d users connected in %s, %d were asked to come again", to-from, time.Since(begin).Round(time.Millisecond), again.Load())
@@ -195,6 +195,10 @@ func (m *member) read(conn *wire.Conn) {
 				m.conn = nil
 			}
 			m.mu.Unlock()
+			if tryAgain(err) { // its mail could not be read in time
+				time.Sleep(pause())
+				_ = m.connect(conn.Remote().String()) // it is missed if that fails too
+			}
 			return
 		}
 		unsaid = m.take(notes, f) || unsaid
@@ -321,3 +325,12 @@ func next(conn *wire.Conn) (*frame, error) {
 type closedError int
 
 func (e closedError) Error() string { return fmt.Sprintf("the server closed with %d", int(e)) }
+
+// tryAgain says that the server has asked a client to come again.
+func tryAgain(err error) bool {
+	closed := closedError(0)
+	return errors.As(err, &closed) && closed == 1013
+}
+
+// pause is how long a client waits then.
+func pause() time.Duration { return time.Duration(100+rand.IntN(400)) * time.Millisecond }

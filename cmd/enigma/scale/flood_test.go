@@ -166,19 +166,19 @@ func TestFlood_MoreThanMaxConnsPerIP(t *testing.T) {
 	t.Parallel()
 	const limit = 50
 	s := enigmatest.Start(t, "--max-conns-per-ip", fmt.Sprint(limit))
-	id := s.Login("somebody")
+	ids := login(t, s, "somebody", 2*limit+1) // for one who connects twice replaces himself, and has a place again
 	hog, other := "192.0.2.1", "192.0.2.2"
 	for round := range 3 {
 		var conns []*net.TCPConn
 		statuses := map[int]int{}
-		for range 2 * limit {
+		for i := range 2 * limit {
 			nc, err := dial(s)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer nc.Close()
 			conns = append(conns, nc)
-			statuses[upgradeFrom(t, nc, id, hog)]++
+			statuses[upgradeFrom(t, nc, ids[i], hog)]++
 		}
 		if statuses[101] != limit || statuses[429] != limit {
 			t.Errorf("round %d: answers %v, want %d times 101 and as often 429", round, statuses, limit)
@@ -187,7 +187,7 @@ func TestFlood_MoreThanMaxConnsPerIP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status := upgradeFrom(t, nc, id, other); status != 101 {
+		if status := upgradeFrom(t, nc, ids[2*limit], other); status != 101 {
 			t.Errorf("another source is answered %d", status)
 		}
 		for i, conn := range append(conns, nc) {

@@ -23,12 +23,12 @@ func TestSlowReaders_CostBoundedMemory(t *testing.T) {
 }
 
 // slowBudget is the budget of the servers whose users do not read, in MiB.
-const slowBudget = 32
+const slowBudget = 16
 
 // writeToSlow is the test with so many messages on their way at a time.
 func writeToSlow(t *testing.T, window int) {
 	const senders = 16
-	readers, each := pick(1000/slowdown, 10_000), pick(60, 100)
+	readers, each := pick(1000/slowdown, 10_000), pick(80, 100)
 	redis := redistest.Start(t) // whose memory is not the server's
 	s := enigmatest.Start(t, append([]string{"--store", redis.URL(), "--memory", fmt.Sprintf("%dMiB", slowBudget)}, roomy...)...)
 	c := newCrowd(t, s, "slow", readers+senders)

@@ -193,5 +193,8 @@ func (c *Conn) Reset() {
 	_ = c.nc.Close()
 }
 
+// Remote returns the address of the other end.
+func (c *Conn) Remote() net.Addr { return c.nc.RemoteAddr() }
+
 // Local returns the address of this end.
 func (c *Conn) Local() net.Addr { return c.nc.LocalAddr() }
