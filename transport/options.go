@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/transport/web"
 )
 
 // Options configure a [Server]. The zero value is a server that serves every origin with the default limits. Where a
@@ -29,8 +28,8 @@ type Options struct {
 	// a proxy has made of that. With none, the Host of the request is believed, and a proof does not protect against a
 	// server that passes on what it is told.
 	PublicHosts []string
-	// Page answers GET / to browsers; nil for none.
-	Page fasthttp.RequestHandler
+	// Page is what browsers get at GET /, and below /web/ what belongs to it; nil for none.
+	Page *web.Site
 
 	// RateLogins bounds the logins of one source address per second, with as many in a burst. Default 20.
 	RateLogins int

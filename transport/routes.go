@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/fasthttp/router"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/enigma-protocol/enigma/actors"
 	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/transport/web"
 )
 
 // loginPrefix precedes a key in a path. What follows belongs to the key, whatever it looks like.
@@ -40,6 +40,10 @@ func (s *Server) routes() *router.Router {
 	} {
 		r.GET(path, handler)
 		r.HEAD(path, handler)
+	}
+	if s.opts.Page != nil {
+		r.GET(web.Prefix+"{file:*}", s.pageFile)
+		r.HEAD(web.Prefix+"{file:*}", s.pageFile)
 	}
 	return r
 }
@@ -165,17 +169,6 @@ func (s *Server) failed(ctx *fasthttp.RequestCtx, what string, err error) {
 		s.log.Debug("request refused", "request", what, "error", err)
 	}
 	fail(ctx, code)
-}
-
-// root is GET /.
-func (s *Server) root(ctx *fasthttp.RequestCtx) {
-	ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderAccept)
-	accept := strings.ToLower(string(ctx.Request.Header.Peek(fasthttp.HeaderAccept)))
-	if s.opts.Page != nil && strings.Contains(accept, "text/html") {
-		s.opts.Page(ctx)
-		return
-	}
-	s.health(ctx)
 }
 
 // health is GET /healthz: the process answers.

@@ -6,6 +6,7 @@ import (
 	"github.com/enigma-protocol/enigma/actors"
 	"github.com/enigma-protocol/enigma/actors/protocol"
 	"github.com/enigma-protocol/enigma/transport"
+	"github.com/enigma-protocol/enigma/transport/web"
 )
 
 // brokerOptions says to the broker what the configuration says.
@@ -49,6 +50,7 @@ func (s *server) transportOptions() transport.Options {
 		MaxConns:       s.maxConns(),
 		MaxConnsPerIP:  c.MaxConnsPerIP,
 		TrustedProxies: c.TrustedProxy,
+		Page:           web.New(),
 		Log:            s.log,
 	}
 }

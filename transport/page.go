@@ -1,0 +1,70 @@
+package transport
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/transport/web"
+)
+
+// root is GET /: the page to a browser, else whether the process answers.
+func (s *Server) root(ctx *fasthttp.RequestCtx) {
+	accept := strings.ToLower(string(ctx.Request.Header.Peek(fasthttp.HeaderAccept)))
+	if s.opts.Page == nil || !strings.Contains(accept, "text/html") {
+		ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderAccept)
+		s.health(ctx)
+		return
+	}
+	target := ctx.Request.Header.RequestURI()
+	if path, _ := rawPath(target); s.opts.Prefix != "" && string(path) == s.opts.Prefix {
+		// The page's addresses are relative to a path that ends in a slash.
+		ctx.Response.Header.Set(fasthttp.HeaderLocation, s.opts.Prefix+"/")
+		ctx.SetStatusCode(fasthttp.StatusPermanentRedirect)
+		return
+	}
+	ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderAccept)
+	s.sendFile(ctx, s.opts.Page.Page())
+}
+
+// pageFile is GET /web/….
+func (s *Server) pageFile(ctx *fasthttp.RequestCtx) {
+	file := s.opts.Page.File(string(ctx.URI().PathOriginal()))
+	if file == nil {
+		fail(ctx, protocol.CodeNotFound)
+		return
+	}
+	s.sendFile(ctx, file)
+}
+
+// sendFile answers with a resource of the page, or that the client has it already.
+func (s *Server) sendFile(ctx *fasthttp.RequestCtx, file *web.File) {
+	accepted := ctx.Request.Header.PeekAll(fasthttp.HeaderAcceptEncoding)
+	body, encoding, etag := file.Encoded(hasToken(accepted, "gzip", bytes.EqualFold))
+	h := &ctx.Response.Header
+	h.Add(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	h.Set(fasthttp.HeaderETag, etag)
+	h.Set(fasthttp.HeaderCacheControl, file.CacheControl)
+	if file.IsPage {
+		for _, header := range web.PageHeaders(string(ctx.Request.Header.Host())) {
+			h.Set(header.Name, header.Value)
+		}
+	}
+	if hasToken(ctx.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch), etag, sameTag) {
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
+		return
+	}
+	if encoding != "" {
+		h.Set(fasthttp.HeaderContentEncoding, encoding)
+	}
+	ctx.SetStatusCode(fasthttp.StatusOK)
+	ctx.SetContentType(file.Type)
+	ctx.Response.SetBodyRaw(body) // nobody changes it
+}
+
+// sameTag compares entity tags weakly (RFC 9110, section 8.8.3.2).
+func sameTag(a, b []byte) bool {
+	return bytes.Equal(bytes.TrimPrefix(a, []byte("W/")), b)
+}
