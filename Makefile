@@ -46,4 +46,4 @@ fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
 
 tools: ## what the tests need beside Go
-	@.ci/need redis-server redis-sentinel strace curl
+	@.ci/need redis-server redis-sentinel strace curl chromium
