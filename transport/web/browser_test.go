@@ -30,8 +30,8 @@ var (
 	phone   = [2]int64{390, 844}
 )
 
-// browser is the one Chromium of this test process. Users have profiles of their own in it.
-var browser struct {
+// chromium is the one Chromium of this test process. Users have profiles of their own in it.
+var chromium struct {
 	once sync.Once
 	ctx  context.Context
 	stop func()
@@ -51,17 +51,17 @@ func startBrowser() {
 		}
 	}
 	if program == "" {
-		browser.err = fmt.Errorf("there is no Chromium: make tools installs it")
+		chromium.err = fmt.Errorf("there is no Chromium: make tools installs it")
 		return
 	}
-	if browser.dir, browser.err = os.MkdirTemp("", "webtest"); browser.err != nil {
+	if chromium.dir, chromium.err = os.MkdirTemp("", "webtest"); chromium.err != nil {
 		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
 		chromedp.NoSandbox, // root has none
 		chromedp.DisableGPU,
-		chromedp.UserDataDir(browser.dir),
+		chromedp.UserDataDir(chromium.dir),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("ignore-certificate-errors", true),
@@ -69,20 +69,20 @@ func startBrowser() {
 	)
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(alloc)
-	browser.ctx, browser.stop = ctx, func() {
+	chromium.ctx, chromium.stop = ctx, func() {
 		_ = chromedp.Cancel(ctx) // waits for the process; how it ends does not matter any more
 		stop()
 		stopAlloc()
 	}
-	browser.err = chromedp.Do(ctx)
+	chromium.err = chromedp.Do(ctx)
 }
 
 func stopBrowser() {
-	if browser.stop != nil {
-		browser.stop()
+	if chromium.stop != nil {
+		chromium.stop()
 	}
-	if browser.dir != "" {
-		_ = os.RemoveAll(browser.dir) // a left-over in the temporary directory does not make tests fail
+	if chromium.dir != "" {
+		_ = os.RemoveAll(chromium.dir) // a left-over in the temporary directory does not make tests fail
 	}
 }
 
@@ -100,17 +100,17 @@ type user struct {
 // newUser opens a window. At the end of the test nothing may have been complained about in it.
 func newUser(t *testing.T, name string, size [2]int64) *user {
 	t.Helper()
-	browser.once.Do(startBrowser)
-	if browser.err != nil {
-		t.Fatal(browser.err)
+	chromium.once.Do(startBrowser)
+	if chromium.err != nil {
+		t.Fatal(chromium.err)
 	}
-	return newTab(t, browser.ctx, name, size, chromedp.WithNewBrowserContext())
+	return newTab(t, chromium.ctx, name, size, chromedp.WithNewBrowserContext())
 }
 
 // secondTab opens another tab with the same profile.
 func (u *user) secondTab() *user {
 	profile := chromedp.FromContext(u.ctx).BrowserContextID
-	return newTab(u.t, browser.ctx, u.name+"'s second tab", desktop, chromedp.WithExistingBrowserContext(profile))
+	return newTab(u.t, chromium.ctx, u.name+"'s second tab", desktop, chromedp.WithExistingBrowserContext(profile))
 }
 
 func newTab(t *testing.T, parent context.Context, name string, size [2]int64, option chromedp.ContextOption) *user {
@@ -219,13 +219,17 @@ func (u *user) try(actions ...chromedp.Action[chromedp.Void]) error {
 // eval returns the value of an expression, which may be a promise.
 func eval[T any](u *user, expression string) T {
 	u.t.Helper()
-	ctx, cancel := context.WithTimeout(u.ctx, patience)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	value, err := evaluate[T](u, expression)
 	if err != nil {
 		u.t.Fatalf("%s: %s: %v", u.name, expression, err)
 	}
 	return value
+}
+
+func evaluate[T any](u *user, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(u.ctx, patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
 // do evaluates an expression for what it does.
@@ -245,7 +249,8 @@ func (u *user) until(expression string) {
 	u.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		if eval[bool](u, "!!("+expression+")") {
+		// In the middle of a reload there is nothing to look at: that is no failure, it has just not come true yet.
+		if holds, err := evaluate[bool](u, "(() => { try { return !!("+expression+"); } catch { return false; } })()"); err == nil && holds {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -293,10 +298,16 @@ func (u *user) press(key string, held ...chromedp.KeyOption) {
 	u.run(chromedp.KeyEvent(key, held...))
 }
 
-// open goes to an address and waits for the page to have begun.
-func (u *user) open(url string) {
+// visit goes to an address.
+func (u *user) visit(url string) {
 	u.t.Helper()
 	u.run(chromedp.Navigate(url))
+}
+
+// open goes to the page's address and waits for it to have begun.
+func (u *user) open(url string) {
+	u.t.Helper()
+	u.visit(url)
 	u.until("document.readyState === 'complete' && (document.querySelector('#gate').childElementCount > 0 || !document.querySelector('#app').hidden)")
 }
 

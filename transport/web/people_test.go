@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 )
 
@@ -90,14 +89,4 @@ func (u *user) choose(text string) {
 	u.sees("#list .row", text)
 	u.do(fmt.Sprintf("[...document.querySelectorAll('#list .row')].find(e => e.textContent.includes(%q)).click()", text))
 	u.until("document.querySelector('#open').checkVisibility()")
-}
-
-// shortID is what a contact without a name is called.
-func shortID(id string) string { return id[:4] + " " + id[4:8] }
-
-// moduleURL is the address of one of the page's modules, for import.
-func (u *user) moduleURL(name string) string {
-	u.t.Helper()
-	main := eval[string](u, "document.querySelector('script[type=module]').src")
-	return strings.TrimSuffix(main, "main.js") + name
 }

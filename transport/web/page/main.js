@@ -29,20 +29,13 @@ async function begin() {
   run(db, me);
 }
 
-/** run keeps the messenger running while this tab holds the lock. */
+/** run has the messenger run while this tab holds the lock. */
 function run(db, me) {
-  let running = null; // {messenger, app}
   const takeOver = hold({
-    mine: async () => {
-      // What the other tab has written meanwhile is in the database: begin anew with it.
-      if (running) location.reload();
-      else running = await start(db, me);
-    },
-    waiting: () => {
-      running?.messenger.stop();
-      running?.app.hide();
-      elsewhere(takeOver);
-    },
+    mine: () => start(db, me),
+    waiting: () => elsewhere(takeOver),
+    // The other tab changes the database now: what is known here would be out of date.
+    lost: () => location.reload(),
   });
 }
 
@@ -58,7 +51,6 @@ async function start(db, me) {
   const app = new App(messenger, erase);
   app.show();
   messenger.start();
-  return { messenger, app };
 }
 
 begin();

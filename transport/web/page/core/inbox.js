@@ -83,7 +83,10 @@ export class Inbox {
       if (!again) await stores.meta.put(frame.seq, 'seq');
     });
     if (!again) this.#seq = frame.seq;
+    if (found.contact && !again) this.#outbox.heardFrom(found.contact.id);
     if (found.receipt) await this.#outbox.delivered(found.contact, found.receipt);
+    // A note to oneself is delivered when it comes back.
+    if (found.text && frame.from === this.#me.id) await this.#outbox.delivered(found.contact, { type: 'receipt', ids: [found.text.id] });
     if (found.hold === 'lie' && !again) this.#on.lie(frame.from);
     if (message) this.#on.message(found.contact, message);
   }
@@ -113,14 +116,14 @@ export class Inbox {
 
   /** keepText adds a text to its conversation and returns the message, null for one that was seen. */
   async #keepText(stores, contact, { id, time, text }) {
-    if (contact.id === this.#me.id) return null; // our own note, which is there already
-    if (await stores.seen.get([contact.id, id])) return null;
+    if (await stores.seen.get([contact.id, id])) return null; // so is our own note, which is there already
     const now = Date.now();
-    const message = { contact: contact.id, id, out: 0, text, time: Math.min(time, now) };
+    const own = contact.id === this.#me.id; // a note from another place with the same key
+    const message = { contact: contact.id, id, out: own ? 1 : 0, text, time: Math.min(time, now), ...(own && { state: 'delivered' }) };
     message.order = await stores.messages.put(message);
     await stores.seen.put({ contact: contact.id, id });
-    await stores.owed.put({ contact: contact.id, id });
-    await this.#touch(stores, contact, { text, time: message.time, out: 0, id }, now);
+    if (!own) await stores.owed.put({ contact: contact.id, id });
+    await this.#touch(stores, contact, { text, time: message.time, out: message.out, id, state: message.state }, now);
     return message;
   }
 

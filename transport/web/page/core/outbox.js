@@ -134,6 +134,11 @@ export class Outbox {
     }
   }
 
+  /** heardFrom says that a contact is there: what waited for room in its mailbox may go. */
+  heardFrom(id) {
+    if (this.#holds.delete(id)) this.#pump();
+  }
+
   /** acknowledged is the server's word that an entry is safe. */
   async acknowledged({ id, to }) {
     this.#holds.delete(to);

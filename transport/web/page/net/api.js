@@ -44,6 +44,9 @@ export async function login(me) {
   if (body.userId !== me.id) throw new KeyMismatch('The server gave this key another id.');
 }
 
+/** reach resolves when the server answers, and throws RequestError when it does not. */
+export const reach = () => request('healthz', { cache: 'no-store' });
+
 /**
  * fetchKey returns the public key of a user, {publicKey, publicRaw}, and insists that it hashes to the id. It throws
  * RequestError, KeyMismatch or KeyUnsuited. The browser's cache is passed over: a lie must not stay in it.

@@ -1,6 +1,7 @@
 // One user's connection on the enigma.v1 profile: the opening with its proof, and coming back after every end but two.
 //
-//   1. log in, so that the server knows the key
+//   1. log in, so that the server knows the key; later on, see whether the server is there: a WebSocket that fails
+//      makes browsers hold back the next one
 //   2. open the WebSocket; answer the challenge; wait for ready
 //   3. frames in both directions, which the owner handles
 //   4. at the end: wait, longer each time and never for a round number of seconds, and begin again
@@ -11,7 +12,7 @@
 // It is not an actor but follows the same rule: all its state is changed by its own methods, on one thread.
 
 import { authority, prove } from '../crypto/proof.js';
-import { KeyMismatch, login } from './api.js';
+import { KeyMismatch, login, reach } from './api.js';
 
 const subprotocol = 'enigma.v1';
 
@@ -110,20 +111,19 @@ export class Connection {
     this.#lastCode = '';
     this.#comeBack = 0;
     const attempt = (this.#socket = {}); // stands for the attempt until there is a socket
-    if (!this.#loggedIn) {
-      try {
-        await login(this.#me);
-      } catch (error) {
-        if (this.#socket === attempt) this.#loginFailed(error);
-        return;
-      }
-      if (this.#socket !== attempt) return; // stopped or started again meanwhile
-      this.#loggedIn = true;
+    try {
+      if (!this.#loggedIn) await login(this.#me);
+      else if (this.#attempt > 0) await reach();
+    } catch (error) {
+      if (this.#socket === attempt) this.#unreachable(error);
+      return;
     }
+    if (this.#socket !== attempt) return; // stopped or started again meanwhile
+    this.#loggedIn = true;
     this.#open();
   }
 
-  #loginFailed(error) {
+  #unreachable(error) {
     this.#socket = null;
     const final = ['ORIGIN_REFUSED', 'KEY_NOT_PROVABLE'].includes(error.code) || error instanceof KeyMismatch;
     if (final) this.#become({ name: 'refused', reason: error.code ?? 'KEY_MISMATCH' });

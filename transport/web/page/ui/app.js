@@ -41,10 +41,6 @@ export class App {
     this.#followLink();
   }
 
-  hide() {
-    document.querySelectorAll('dialog').forEach((dialog) => dialog.close());
-  }
-
   /** open opens the conversation with a contact. */
   async open(id) {
     const contact = this.#messenger.contacts.get(id);
@@ -90,6 +86,8 @@ export class App {
     window.addEventListener('popstate', () => this.#close());
     window.addEventListener('hashchange', () => this.#followLink());
     window.addEventListener('online', () => this.#messenger.hurry());
+    // Browsers close the connection of a page that is left when they get round to it; until then mail would go there.
+    window.addEventListener('pagehide', () => this.#messenger.stop());
     window.addEventListener('focus', () => this.#thread.seen());
     document.addEventListener('visibilitychange', () => {
       this.#thread.seen();
