@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience is how long a test waits for what must happen; it bounds a failure, it is no measurement.
@@ -292,10 +293,24 @@ func (u *user) fill(selector, text string) {
 	call(u, input.InsertText, input.InsertTextParams{Text: text})
 }
 
-// press presses a key, with the keys that are held.
-func (u *user) press(key string, held ...chromedp.KeyOption) {
+// press presses a key, with the keys that are held. As with a keyboard, a page that takes the key for itself leaves no
+// character behind; chromedp's own KeyEvent sends that apart.
+func (u *user) press(key rune, held ...chromedp.KeyOption) {
 	u.t.Helper()
-	u.run(chromedp.KeyEvent(key, held...))
+	events := kb.Encode(key)
+	down, up := *events[0], *events[len(events)-1]
+	if len(events) == 3 {
+		down.Text = events[1].Text
+	}
+	for _, event := range []*input.DispatchKeyEventParams{&down, &up} {
+		for _, hold := range held {
+			hold(event)
+		}
+		if event.Modifiers&^int64(chromedp.ModifierShift) != 0 {
+			event.Text = ""
+		}
+		call(u, input.DispatchKeyEvent, *event)
+	}
 }
 
 // visit goes to an address.

@@ -10,6 +10,11 @@ import (
 	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 )
 
+// Keys without a character, as package kb encodes them.
+var tab, enter, escape, arrowDown = key(kb.Tab), key(kb.Enter), key(kb.Escape), key(kb.ArrowDown)
+
+func key(name string) rune { return []rune(name)[0] }
+
 // focused tells what has the focus, by its id or else its text.
 func (u *user) focused(want string) {
 	u.t.Helper()
@@ -23,52 +28,52 @@ func TestKeyboard_DoesEverything(t *testing.T) {
 	alice.open(s.URL("/"))
 
 	// A key, a contact and a message without a mouse.
-	alice.press(kb.Tab)
+	alice.press(tab)
 	alice.focused("create-key")
-	alice.press(kb.Enter)
+	alice.press(enter)
 	alice.sees("#finish", "without a backup")
 	for range 3 {
-		alice.press(kb.Tab)
+		alice.press(tab)
 	}
 	alice.focused("finish")
-	alice.press(kb.Enter)
+	alice.press(enter)
 	alice.connected()
-	alice.press("n", chromedp.KeyModifiers(chromedp.ModifierAlt))
+	alice.press('n', chromedp.KeyModifiers(chromedp.ModifierAlt))
 	alice.focused("add-id")
 	alice.fill("#add-id", bob.id())
-	alice.press(kb.Tab)
+	alice.press(tab)
 	alice.focused("add-name")
 	alice.fill("#add-name", "Bob")
-	alice.press(kb.Enter)
+	alice.press(enter)
 	alice.focused("text")
 	alice.fill("#text", "first line")
-	alice.press(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierShift))
-	alice.press("x")
-	alice.press(kb.Enter)
+	alice.press(enter, chromedp.KeyModifiers(chromedp.ModifierShift))
+	alice.press('x')
+	alice.press(enter)
 	alice.marked("first line\nx", "delivered")
 
 	// Back to the list, along it, and in again; a draft waits.
-	alice.press("d")
-	alice.press(kb.Escape)
+	alice.press('d')
+	alice.press(escape)
 	alice.until("!document.querySelector('#open').checkVisibility() && document.activeElement.textContent.includes('Draft: d')")
-	alice.press("k", chromedp.KeyModifiers(chromedp.ModifierCtrl))
+	alice.press('k', chromedp.KeyModifiers(chromedp.ModifierCtrl))
 	alice.focused("search")
-	alice.press("b")
-	alice.press(kb.ArrowDown)
-	alice.press(kb.Enter)
+	alice.press('b')
+	alice.press(arrowDown)
+	alice.press(enter)
 	alice.focused("text")
 	alice.until("document.querySelector('#text').value === 'd'")
 
 	// A dialog keeps the focus, closes on Escape and gives it back.
-	alice.press(kb.Escape)
-	alice.press("?")
+	alice.press(escape)
+	alice.press('?')
 	alice.sees("dialog", "New conversation")
 	for range 3 {
-		alice.press(kb.Tab)
+		alice.press(tab)
 		alice.until("document.activeElement === document.body || document.activeElement.closest('dialog')")
 	}
-	alice.press(kb.Escape)
+	alice.press(escape)
 	alice.until("!document.querySelector('dialog')")
-	alice.press(kb.ArrowDown, chromedp.KeyModifiers(chromedp.ModifierAlt))
+	alice.press(arrowDown, chromedp.KeyModifiers(chromedp.ModifierAlt))
 	alice.focused("text")
 }
