@@ -147,7 +147,7 @@ func (b *Broker) spawnPersister() error {
 	return nil
 }
 
-// nextName returns an actor name that is used once. It says nothing of the user.
+// nextName returns an actor name that is used once.
 func (b *Broker) nextName() string {
 	return fmt.Sprintf("%s%d", b.config.prefix, b.names.Add(1))
 }

@@ -106,8 +106,11 @@ func (u *user) schedule() {
 
 // PostUserMessage implements actor.Mailbox, for any goroutine.
 func (u *user) PostUserMessage(message any) {
-	if message == nil {
+	switch message.(type) {
+	case nil:
 		u.shard.broker.nilMessages.Add(1)
+		return
+	case acquaint:
 		return
 	}
 	u.shard.Post(&foreign{user: u, message: message})

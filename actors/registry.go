@@ -4,11 +4,26 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
 // The registry of a shard is its map of users: who has an actor now. It is the shard's alone, so an actor leaves it
 // and a successor enters it without a moment in between in which mail could be lost.
+
+// unlist takes a new actor out of the library's registry of names, in which a million entries cost a quarter of a
+// gigabyte: whoever is to find a user asks the shard. So nobody outside can name an actor and stop it, and all users of
+// a shard may share one name. The PID goes on reaching its actor, for it has met its process before: by a message that
+// the mailbox ignores.
+func (s *Shard) unlist(pid *actor.PID) {
+	system := s.broker.system
+	system.Root.Send(pid, acquaint{})
+	system.ProcessRegistry.LocalPIDs.GetBucket(pid.Id).Remove(pid.Id)
+}
+
+// acquaint has a PID look its process up.
+type acquaint struct{}
 
 // forget takes a user out of the registry. Its actor is about to stop.
 func (s *Shard) forget(u *user) {

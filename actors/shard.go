@@ -34,6 +34,8 @@ type Shard struct {
 	index  int
 	poller Poller
 	props  *actor.Props
+	// userName is every user actor's name while it is spawned, and in the library's logs.
+	userName string
 
 	// Of the shard's goroutine.
 	now          time.Duration
@@ -75,7 +77,7 @@ type Shard struct {
 
 func newShard(b *Broker, index int) *Shard {
 	s := &Shard{
-		broker: b, index: index, done: make(chan struct{}),
+		broker: b, index: index, userName: fmt.Sprintf("%suser@%d", b.config.prefix, index), done: make(chan struct{}),
 		users: make(map[protocol.UserID]*user), paused: make(map[*Link]struct{}),
 		parcels: make([]*parcel, b.config.shards), ops: make([][]*op, len(b.persisters)),
 	}

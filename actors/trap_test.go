@@ -79,7 +79,7 @@ func TestTrap_PanickedActorIsNotRestarted(t *testing.T) {
 	pid := b.PIDOf(bob)
 	c.send(bob, "x")
 	c.await("the end", func() bool { return c.gone })
-	if again := b.PIDOf(bob); again != nil && again.Id == pid.Id {
+	if again := b.PIDOf(bob); again == pid {
 		t.Fatal("the same actor runs again")
 	}
 }

@@ -21,7 +21,8 @@ const (
 //
 // It is loading until the store has said whether the user exists, then standing; it stops when the user does not
 // exist, or has no conn, nothing in memory and nothing under way. A user actor that leaves the registry first makes
-// sure that its mailbox is empty; names are numbers, so a successor never meets its name.
+// sure that its mailbox is empty; it is not in the library's registry of names (see unlist), so
+// a successor never meets its name.
 type user struct {
 	mailbox
 	pid      *actor.PID
@@ -91,12 +92,13 @@ func (s *Shard) userFor(id protocol.UserID) *user {
 	u.timer.Fire = u.fire
 	s.users[id] = u
 	s.spawning = u
-	pid, err := s.broker.system.Root.SpawnNamed(s.props, s.broker.nextName())
+	pid, err := s.broker.system.Root.SpawnNamed(s.props, s.userName)
 	s.spawning = nil
 	if err != nil {
 		panic("actors: spawn of a fresh name: " + err.Error())
 	}
 	u.pid = pid
+	s.unlist(pid)
 	return u
 }
 

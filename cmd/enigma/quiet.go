@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
 	"time"
@@ -31,6 +32,7 @@ func freeWhenQuiet(ctx context.Context) {
 		runtimemetrics.Read(allocated)
 		now := allocated[0].Value.Uint64()
 		if now-last < quietBytes && now-freed > busyBytes {
+			runtime.GC() // what is in a sync.Pool goes at the second collection
 			debug.FreeOSMemory()
 			freed = now
 		}

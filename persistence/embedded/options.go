@@ -16,7 +16,7 @@ type Options struct {
 	// deletes need to gain space again. Default: 128 MiB, four memtables. Much less is at the risk of the store: if the
 	// log meets a full disk, the engine fails.
 	MinFree int64
-	// KeyCache bounds the memory of the cached keys, in bytes. Default: 8 MiB.
+	// KeyCache bounds the memory of the cached keys, in bytes. Default: 1 MiB.
 	KeyCache int
 	// MaxFiles is how many files the engine should have open at a time; it asks for 64 at least. Default: 1,000.
 	MaxFiles int
@@ -38,7 +38,7 @@ const (
 	l0Stop         = 36       // layers of fresh tables at which writing waits for compactions; each costs every read
 	bloomBits      = 10       // per key
 	defaultMinFree = max(64<<20, memTables*memTable)
-	defaultKeys    = 8 << 20
+	defaultKeys    = 1 << 20
 )
 
 func (o Options) withDefaults(dir string) Options {
