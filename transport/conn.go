@@ -41,7 +41,7 @@ type socket interface {
 }
 
 // connFlags are the state of a conn.
-type connFlags uint16
+type connFlags uint32
 
 const (
 	speaksV1   connFlags = 1 << iota
@@ -60,6 +60,11 @@ const (
 	discharged           // the socket is closed
 	proving              // it is in its entrance, and not attached
 	challenged           // it has been
+
+	// What an epollConn has told its epoll.
+	armedIn    // of input
+	armedOut   // of room for output
+	registered // of anything; of a broken connection always, then
 )
 
 // conn is one WebSocket connection, as [actors.Conn] to the broker. Everything in it belongs to the goroutine of the

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/gobwas/ws"
 )
@@ -42,8 +43,14 @@ type event struct {
 // decoder turns the bytes that a client sent, cut anywhere, into messages and control frames: RFC 6455, section 5, the
 // server's side, without extensions. It never blocks. Frames that lie whole in the input are unmasked in place and not
 // copied; what is cut, and a message in fragments, is copied aside into a buffer that grows with what has come, not with
-// what was announced. Between messages it holds no memory but itself.
+// what was announced. Between messages it holds no memory but itself, a pointer and its flags.
 type decoder struct {
+	cut   *partial // nil unless a frame or a message has begun and is not complete
+	flags decoderFlags
+}
+
+// partial is what a decoder knows of a frame or a message that is not complete.
+type partial struct {
 	hold      []byte          // the fragments so far, and behind them the frame under way
 	message   int32           // length of the complete fragments in hold
 	missing   int32           // payload bytes of the frame under way that have not come
@@ -52,7 +59,25 @@ type decoder struct {
 	head      [maxHeader]byte // the first bytes of a header that is cut
 	headLen   uint8
 	frame     byte // first byte of the frame under way: FIN and opcode
-	flags     decoderFlags
+}
+
+var partials = sync.Pool{New: func() any { return new(partial) }}
+
+// begun returns the partial of the frame that is being decoded.
+func (d *decoder) begun() *partial {
+	if d.cut == nil {
+		d.cut = partials.Get().(*partial)
+	}
+	return d.cut
+}
+
+// settle lets go of the partial if nothing is under way.
+func (d *decoder) settle() {
+	if d.cut != nil && !d.holding() {
+		*d.cut = partial{}
+		partials.Put(d.cut)
+		d.cut = nil
+	}
 }
 
 type decoderFlags uint8
@@ -67,7 +92,7 @@ const (
 
 // holding reports whether a frame or a message has begun and is not complete.
 func (d *decoder) holding() bool {
-	return d.headLen > 0 || d.flags&(inPayload|inMessage) != 0
+	return d.cut != nil && (d.cut.headLen > 0 || d.flags&(inPayload|inMessage) != 0)
 }
 
 // takeProgress reports whether anything was completed since the last call. While that is false, what holding reports is
@@ -81,7 +106,11 @@ func (d *decoder) takeProgress() bool {
 // release lets go of all memory; the decoder takes no input after it.
 func (d *decoder) release(mem lender) {
 	d.giveBack(mem)
-	*d = decoder{flags: broken}
+	d.flags = broken
+	if d.cut != nil {
+		d.cut.headLen = 0
+		d.settle()
+	}
 }
 
 // next decodes up to the first event and returns it with the rest of the input. It is to be called until it returns
@@ -94,6 +123,7 @@ func (d *decoder) next(p []byte, limit int, mem lender) (event, []byte) {
 		} else {
 			ev, p = d.begin(p, limit, mem)
 		}
+		d.settle()
 		if ev.kind != eventNone {
 			return ev, p
 		}
@@ -103,24 +133,30 @@ func (d *decoder) next(p []byte, limit int, mem lender) (event, []byte) {
 
 // begin decodes a frame from its header on.
 func (d *decoder) begin(p []byte, limit int, mem lender) (event, []byte) {
-	head := p
-	if d.headLen > 0 {
-		n := copy(d.head[d.headLen:], p)
-		head = d.head[:int(d.headLen)+n]
+	head, headLen, message := p, 0, 0
+	if c := d.cut; c != nil {
+		message = int(c.message)
+		if headLen = int(c.headLen); headLen > 0 {
+			n := copy(c.head[headLen:], p)
+			head = c.head[:headLen+n]
+		}
 	}
 	h, size, err := parseHeader(head, d.state())
 	if err != nil {
 		return d.fail(ws.StatusProtocolError, mem), nil
 	}
 	if size == 0 {
-		d.headLen = uint8(copy(d.head[:], head))
+		c := d.begun()
+		c.headLen = uint8(copy(c.head[:], head))
 		return event{}, nil
 	}
-	p = p[size-int(d.headLen):]
+	p = p[size-headLen:]
 	frame := head[0]
-	d.headLen = 0
+	if d.cut != nil {
+		d.cut.headLen = 0
+	}
 	if !h.OpCode.IsControl() {
-		if h.Length > int64(limit-int(d.message)) || !d.countFragment(h) {
+		if h.Length > int64(limit-message) || !d.countFragment(h) {
 			return d.fail(ws.StatusMessageTooBig, mem), nil
 		}
 	}
@@ -130,24 +166,26 @@ func (d *decoder) begin(p []byte, limit int, mem lender) (event, []byte) {
 		return d.complete(frame, body, false, mem), rest
 	}
 	d.flags |= inPayload
-	d.frame, d.mask, d.missing = frame, h.Mask, int32(h.Length)
+	c := d.begun()
+	c.frame, c.mask, c.missing = frame, h.Mask, int32(h.Length)
 	return d.resume(p, mem)
 }
 
 // resume takes more of a frame that is cut.
 func (d *decoder) resume(p []byte, mem lender) (event, []byte) {
-	n := min(int(d.missing), len(p))
+	c := d.cut
+	n := min(int(c.missing), len(p))
 	if n > 0 {
 		d.keep(p[:n], mem)
-		ws.Cipher(d.hold[len(d.hold)-n:], d.mask, 0)
-		d.mask = [4]byte{d.mask[n&3], d.mask[(n+1)&3], d.mask[(n+2)&3], d.mask[(n+3)&3]}
-		d.missing -= int32(n)
+		ws.Cipher(c.hold[len(c.hold)-n:], c.mask, 0)
+		c.mask = [4]byte{c.mask[n&3], c.mask[(n+1)&3], c.mask[(n+2)&3], c.mask[(n+3)&3]}
+		c.missing -= int32(n)
 	}
-	if d.missing > 0 {
+	if c.missing > 0 {
 		return event{}, p[n:]
 	}
 	d.flags &^= inPayload
-	return d.complete(d.frame, d.hold[d.message:], true, mem), p[n:]
+	return d.complete(c.frame, c.hold[c.message:], true, mem), p[n:]
 }
 
 // complete handles a whole frame. held says that body lies at the end of hold.
@@ -173,16 +211,17 @@ func (d *decoder) complete(frame byte, body []byte, held bool, mem lender) event
 	if !held && len(body) > 0 {
 		d.keep(body, mem)
 	}
-	d.message += int32(len(body))
+	c := d.begun()
+	c.message += int32(len(body))
 	if !fin {
 		d.flags |= inMessage
 		return event{}
 	}
 	d.flags &^= inMessage
 	d.flags |= progressed
-	ev.payload = d.hold
+	ev.payload = c.hold
 	d.giveBack(mem)
-	d.message, d.fragments = 0, 0
+	c.message, c.fragments = 0, 0
 	return ev
 }
 
@@ -197,7 +236,7 @@ func (d *decoder) control(op ws.OpCode, body []byte, held bool, mem lender) even
 	case held:
 		// It was cut, between fragments, and lies behind them: the next ones go over it.
 		body = bytes.Clone(body)
-		d.hold = d.hold[:d.message]
+		d.cut.hold = d.cut.hold[:d.cut.message]
 	}
 	switch op {
 	case ws.OpPing:
@@ -220,21 +259,22 @@ func (d *decoder) fail(code ws.StatusCode, mem lender) event {
 
 // keep copies p aside.
 func (d *decoder) keep(p []byte, mem lender) {
-	if cap(d.hold)-len(d.hold) < len(p) {
-		bigger := append(mem.Buffer(max(len(d.hold)+len(p), min(2*cap(d.hold), maxHoldDoubling))), d.hold...)
+	c := d.begun()
+	if cap(c.hold)-len(c.hold) < len(p) {
+		bigger := append(mem.Buffer(max(len(c.hold)+len(p), min(2*cap(c.hold), maxHoldDoubling))), c.hold...)
 		d.giveBack(mem)
-		d.hold = bigger
+		c.hold = bigger
 	}
-	d.hold = append(d.hold, p...)
+	c.hold = append(c.hold, p...)
 }
 
 // maxHoldDoubling is the size from which hold grows by what is needed only.
 const maxHoldDoubling = 1 << 20
 
 func (d *decoder) giveBack(mem lender) {
-	if d.hold != nil {
-		mem.Recycle(d.hold)
-		d.hold = nil
+	if c := d.cut; c != nil && c.hold != nil {
+		mem.Recycle(c.hold)
+		c.hold = nil
 	}
 }
 
@@ -243,8 +283,9 @@ func (d *decoder) countFragment(h ws.Header) bool {
 	if h.Fin && h.OpCode != ws.OpContinuation {
 		return true
 	}
-	d.fragments++
-	return d.fragments <= maxFragments
+	c := d.begun()
+	c.fragments++
+	return c.fragments <= maxFragments
 }
 
 func (d *decoder) state() ws.State {

@@ -64,12 +64,12 @@ func decode(t testing.TB, input []byte, limit int, cuts ...int) (*decoder, []str
 				break
 			}
 			got = append(got, render(ev))
-			if ev.kind == eventBroken && d.hold != nil {
+			if ev.kind == eventBroken && d.held() != nil {
 				t.Fatal("a broken decoder holds memory")
 			}
 		}
 	}
-	if !d.holding() && d.hold != nil {
+	if !d.holding() && d.held() != nil {
 		t.Fatal("an idle decoder holds memory")
 	}
 	return &d, got
@@ -226,12 +226,12 @@ func TestDecoder_RefusesTooManyFragments(t *testing.T) {
 func TestDecoder_HoldsOnlyWhatHasCome(t *testing.T) {
 	announced := []byte{0x81, 0xff, 0, 0, 0, 0, 0, 2, 0, 0, 1, 2, 3, 4}
 	d, _ := decode(t, announced, testLimit)
-	if d.hold != nil {
-		t.Errorf("holds %d bytes for a header", cap(d.hold))
+	if d.held() != nil {
+		t.Errorf("holds %d bytes for a header", cap(d.held()))
 	}
 	d, _ = decode(t, append(announced, 'x'), testLimit)
-	if cap(d.hold) != smallest {
-		t.Errorf("holds %d bytes for one byte", cap(d.hold))
+	if cap(d.held()) != smallest {
+		t.Errorf("holds %d bytes for one byte", cap(d.held()))
 	}
 }
 
@@ -328,8 +328,8 @@ func FuzzDecoder(f *testing.F) {
 		if fmt.Sprint(whole) != fmt.Sprint(cut) {
 			t.Fatalf("whole %q, cut at %v %q", whole, cuts, cut)
 		}
-		if cap(d.hold) > 2*(limit+125)+smallest {
-			t.Fatalf("holds %d bytes", cap(d.hold))
+		if cap(d.held()) > 2*(limit+125)+smallest {
+			t.Fatalf("holds %d bytes", cap(d.held()))
 		}
 		if want := reference(input, limit); fmt.Sprint(whole) != fmt.Sprint(want) {
 			t.Fatalf("got %q, gobwas/ws %q", whole, want)
@@ -429,4 +429,12 @@ func BenchmarkDecoder(b *testing.B) {
 		for ev, rest := d.next(arena, testLimit, heap{}); ev.kind != eventNone; ev, rest = d.next(rest, testLimit, heap{}) {
 		}
 	}
+}
+
+// held returns the memory a decoder has.
+func (d *decoder) held() []byte {
+	if d.cut == nil {
+		return nil
+	}
+	return d.cut.hold
 }

@@ -15,15 +15,10 @@ type epollConn struct {
 	backlog *backlog // nil for most
 	fd      int32
 	slot    int32 // in the epoll
-	armed   uint8
 }
 
-// What an epollConn has told its epoll.
-const (
-	armedIn    = 1 << iota // of input
-	armedOut               // of room for output
-	registered             // of anything; of a broken connection always, then
-)
+// armed is the flags that say what its epoll has been told.
+const armed = armedIn | armedOut | registered
 
 // backlog is what a conn has in memory that is stopped in the middle of something.
 type backlog struct {
@@ -92,7 +87,7 @@ func (c *epollConn) cut() {
 
 // event takes what epoll says of the conn: a hint.
 func (c *epollConn) event(events uint32) {
-	if events&unix.EPOLLOUT != 0 && c.armed&armedOut != 0 {
+	if events&unix.EPOLLOUT != 0 && c.is(armedOut) {
 		c.roomForOutput()
 	}
 	if events&^unix.EPOLLOUT == 0 || c.is(discharged) {
@@ -106,7 +101,7 @@ func (c *epollConn) event(events uint32) {
 		// conn is resumed.
 		c.arm(0)
 	default:
-		c.arm(c.armed &^ armedIn)
+		c.arm(c.flags & armed &^ armedIn)
 	}
 }
 
@@ -128,7 +123,7 @@ func (c *epollConn) receive() {
 	case n == 0:
 		c.hangup(false)
 		if !c.is(discharged) {
-			c.arm(c.armed &^ armedIn)
+			c.arm(c.flags & armed &^ armedIn)
 		}
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	default:
@@ -158,7 +153,7 @@ func (c *epollConn) readOn() {
 		}
 	}
 	if !c.is(paused | discharged | ended) {
-		c.arm(c.armed | armedIn | registered)
+		c.arm(c.flags&armed | armedIn | registered)
 	}
 }
 
@@ -178,7 +173,7 @@ func (c *epollConn) dropRest() {
 
 // write implements socket.
 func (c *epollConn) write(p []byte) (int, error) {
-	if c.armed&armedOut != 0 {
+	if c.is(armedOut) {
 		return 0, nil
 	}
 	n, errno := c.send(p)
@@ -186,7 +181,7 @@ func (c *epollConn) write(p []byte) (int, error) {
 		return n, errno
 	}
 	if n < len(p) {
-		c.arm(c.armed | armedOut | registered)
+		c.arm(c.flags&armed | armedOut | registered)
 	}
 	return n, nil
 }
@@ -212,7 +207,7 @@ func (c *epollConn) send(p []byte) (int, unix.Errno) {
 // finish implements socket.
 func (c *epollConn) finish(p []byte) {
 	n := 0
-	if c.armed&armedOut == 0 {
+	if !c.is(armedOut) {
 		var errno unix.Errno
 		if n, errno = c.send(p); errno != 0 {
 			c.set(lost)
@@ -223,7 +218,7 @@ func (c *epollConn) finish(p []byte) {
 		b := c.keeping()
 		b.tailBuf = append(c.loop.shard.Buffer(len(p)-n), p[n:]...)
 		b.tail = b.tailBuf
-		c.arm(c.armed | armedOut | registered)
+		c.arm(c.flags&armed | armedOut | registered)
 	}
 }
 
@@ -243,7 +238,7 @@ func (c *epollConn) roomForOutput() {
 		}
 		c.dropTail()
 	}
-	c.arm(c.armed &^ armedOut)
+	c.arm(c.flags & armed &^ armedOut)
 	c.writable()
 }
 
@@ -272,18 +267,19 @@ func (c *epollConn) close() {
 }
 
 // arm tells epoll what the conn wants to know. Without registered, that is nothing at all.
-func (c *epollConn) arm(want uint8) {
+func (c *epollConn) arm(want connFlags) {
 	if want&registered == 0 {
 		want = 0
 	}
-	if want == c.armed {
+	before := c.flags & armed
+	if want == before {
 		return
 	}
 	op := unix.EPOLL_CTL_MOD
 	switch {
 	case want == 0:
 		op = unix.EPOLL_CTL_DEL
-	case c.armed == 0:
+	case before == 0:
 		op = unix.EPOLL_CTL_ADD
 	}
 	ev := unix.EpollEvent{Fd: c.slot}
@@ -298,5 +294,5 @@ func (c *epollConn) arm(want uint8) {
 		c.wake()
 		return
 	}
-	c.armed = want
+	c.flags = c.flags&^armed | want
 }
