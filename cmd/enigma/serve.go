@@ -79,7 +79,7 @@ func serve(sys *system, args []string) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go freeWhenQuiet(ctx)
+	go freeWhenQuiet(ctx, s.store)
 	log.Info("started", "version", buildVersion(), "store", cfg.Store.String(), "memory", settings.FormatSize(cfg.Memory))
 	return s.run(signals)
 }

@@ -139,10 +139,15 @@ func (c *call) commit(ctx context.Context, opts *pebble.WriteOptions) error {
 		c.end()
 		return nil
 	}
+	return c.run(ctx, func() error { return c.store.apply(c.batch, opts) })
+}
+
+// run has the engine do the work of a call, and ends the call.
+func (c *call) run(ctx context.Context, work func() error) error {
 	s, what := c.store, c.what
 	result := make(chan error, 1)
 	go func() {
-		err := s.apply(c.batch, opts)
+		err := work()
 		if err == nil {
 			c.publish()
 		}

@@ -31,16 +31,8 @@ func (s *Store) StartFlush() error {
 
 // Forget empties the caches, but for what calls under way hold, so that everything is read from the engine.
 func (s *Store) Forget() {
-	s.boxes.mu.Lock()
-	defer s.boxes.mu.Unlock()
-	for _, e := range s.boxes.lru.entries {
-		if !s.boxes.lru.keep(e.value) {
-			s.boxes.lru.drop(e)
-		}
-	}
-	s.keys.mu.Lock()
-	defer s.keys.mu.Unlock()
-	s.keys.lru = newLRU[keyRecord](defaultKeys, nil)
+	s.boxes.forget()
+	s.keys.forget()
 }
 
 // Tables returns how many bytes of tables there are.

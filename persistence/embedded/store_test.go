@@ -50,6 +50,10 @@ func (r *restless) disturb() {
 	switch n := rand.IntN(20); {
 	case n < 10:
 		r.Forget()
+	case n < 12:
+		if err := r.Rest(r.t.Context()); err != nil {
+			r.t.Errorf("rest: %v", err)
+		}
 	case n < 14:
 		if err := r.Flush(n == 13); err != nil {
 			r.t.Errorf("flush: %v", err)
