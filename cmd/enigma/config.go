@@ -45,6 +45,8 @@ type Config struct {
 	MaxConnsPerIP int
 	TrustedProxy  []netip.Prefix
 
+	EventLoop string // auto, epoll or goroutines
+
 	Memory  int64 // bytes
 	MinFree int64 // bytes; 0 for what the store itself thinks right
 
@@ -98,7 +100,7 @@ func (c *Config) table() settings.Table {
 			Usage: "silence after which a connection is pinged; after three times that it is dropped"},
 		{Name: "credit-messages", Default: "256", Set: settings.Into(&c.CreditMessages, settings.Int(1, anyCount)),
 			Usage: "messages of one connection that may be under way before it is read no further"},
-		{Name: "credit-bytes", Default: "1MiB", Set: settings.Into(&c.CreditBytes, settings.Size(1<<10, anySize)),
+		{Name: "credit-bytes", Default: "1MiB", Set: settings.Into(&c.CreditBytes, settings.Size(1<<10, 1<<30)),
 			Usage: "bytes of one connection that may be under way before it is read no further"},
 		{Name: "outbox-bytes", Default: "256KiB", Set: settings.Into(&c.OutboxBytes, settings.Size(1<<10, 1<<30)),
 			Usage: "unconfirmed bytes held in memory per connection; more goes to the store"},
@@ -114,6 +116,8 @@ func (c *Config) table() settings.Table {
 		{Name: "trusted-proxy", Set: settings.Into(&c.TrustedProxy, settings.Prefixes),
 			Usage: "networks whose X-Forwarded-For is believed, separated by commas; loopback always is"},
 
+		{Name: "event-loop", Default: "auto", Set: settings.Into(&c.EventLoop, parseEventLoop),
+			Usage: "what connections wait on: epoll, which is Linux's; goroutines, one each, which takes several times the memory; auto is epoll where it is. Connections with TLS of this process always take goroutines"},
 		{Name: "memory", Default: "25%", Set: settings.Into(&c.Memory, settings.Share(machineMemory(), 16<<20)),
 			Usage: "memory for messages on their way, all connections together: a size or a share of the machine's (or the container's)"},
 		{Name: "min-free", Default: "auto", Set: settings.Into(&c.MinFree, parseMinFree),

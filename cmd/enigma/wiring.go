@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"runtime"
 
 	"github.com/enigma-protocol/enigma/actors"
 	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
 	"github.com/enigma-protocol/enigma/transport"
 	"github.com/enigma-protocol/enigma/transport/web"
 )
@@ -32,8 +34,8 @@ func (s *server) brokerOptions() []actors.Option {
 		// One core is left to the store, the kernel and the collector: a loop on each was measured to be slower.
 		actors.WithShards(max(1, runtime.GOMAXPROCS(0)-1)),
 	}
-	if runtime.GOOS == "linux" {
-		options = append(options, actors.WithPoller(transport.NewEpoll)) // elsewhere each conn has a goroutine that reads
+	if c.EventLoop != goroutineLoops && runtime.GOOS == "linux" {
+		options = append(options, actors.WithPoller(transport.NewEpoll)) // else each conn has a goroutine that reads
 	}
 	return options
 }
@@ -61,6 +63,21 @@ func (s *server) maxConns() int {
 		return s.cfg.MaxConns
 	}
 	return s.files.conns()
+}
+
+// The event loops there are to choose from, beside auto.
+const (
+	epollLoops     = "epoll"
+	goroutineLoops = "goroutines"
+)
+
+// parseEventLoop takes what --event-loop may say.
+func parseEventLoop(text string) (string, error) {
+	choice, err := settings.OneOf("auto", epollLoops, goroutineLoops)(text)
+	if err == nil && choice == epollLoops && runtime.GOOS != "linux" {
+		return "", errors.New("epoll is Linux's: write auto or goroutines")
+	}
+	return choice, err
 }
 
 // orOff turns a rate of 0, no bound, into what the front end takes for that; its own 0 is the default.
