@@ -8,6 +8,7 @@ import (
 
 	"github.com/enigma-protocol/enigma/cmd/enigma/admin"
 	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
+	"github.com/enigma-protocol/enigma/cmd/enigma/topics"
 )
 
 // command is one of the words that may follow `enigma`.
@@ -53,7 +54,10 @@ func writeHelp(w io.Writer) {
 	for _, cmd := range commands() {
 		fmt.Fprintf(w, "  %-10s %s\n", cmd.name, cmd.summary)
 	}
-	fmt.Fprintf(w, "\n`enigma help COMMAND` tells more, `enigma help %s` what can be measured.\n", metricsTopic)
+	fmt.Fprint(w, "\nTopics:\n\n")
+	topics.WriteList(w)
+	fmt.Fprintf(w, "  %-10s %s\n", metricsTopic, "what can be measured")
+	fmt.Fprint(w, "\n`enigma help COMMAND` or `enigma help TOPIC` tells more.\n")
 }
 
 // writeHelp writes what the command does and what it can be told.
@@ -78,9 +82,9 @@ func writeMetrics(w io.Writer) {
 func helpCommand() *command {
 	return &command{
 		name:    "help",
-		args:    "[COMMAND | metrics]",
+		args:    "[COMMAND | TOPIC]",
 		summary: "list the commands, or tell about one",
-		about:   "Lists the commands, or tells what one does and what it can be told, or lists the metrics.",
+		about:   "Lists the commands and topics, or tells about one.",
 		run: func(sys *system, args []string) error {
 			switch len(args) {
 			case 0:
@@ -89,6 +93,10 @@ func helpCommand() *command {
 			case 1:
 				if args[0] == metricsTopic {
 					writeMetrics(sys.out)
+					return nil
+				}
+				if text, ok := topics.Text(args[0]); ok {
+					fmt.Fprint(sys.out, text)
 					return nil
 				}
 				if cmd := find(args[0]); cmd != nil {
