@@ -64,6 +64,10 @@ func failAs(ctx *fasthttp.RequestCtx, status int, code protocol.Code) {
 func (s *Server) cors(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	// A path holds a key: opened in a tab, an answer must lead nowhere, and no page may show it in a frame. The page has
+	// a policy of its own.
+	h.Set(fasthttp.HeaderReferrerPolicy, "no-referrer")
+	h.Set(fasthttp.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
 	if s.opts.Origins == nil {
 		h.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
 		return true
@@ -107,6 +111,7 @@ func (s *Server) parseError(ctx *fasthttp.RequestCtx, err error) {
 	default:
 		fail(ctx, protocol.CodeBadRequest)
 	}
+	s.log.Debug("request not read", "status", ctx.Response.StatusCode())
 }
 
 // hasToken reports whether one of the values, each a comma-separated list, has an item that is equal to the token.

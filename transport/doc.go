@@ -47,6 +47,7 @@
 //	request body                 64 KiB                                  413
 //	time for a request           Options.ReadTimeout                     408
 //	HTTP connections             32,768                                  503
+//	connections together         Options.MaxConns                       503
 //	logins per source            Options.RateLogins                      429
 //	connections per source       Options.MaxConnsPerIP                   429
 //	messages of a conn           Options.RateMessages                    RATE_LIMITED, then 1008

@@ -192,15 +192,15 @@ func TestAuthority_IsTheHostThatWasDialled(t *testing.T) {
 			dialled string // by the client
 			want    bool
 		}{
-			{nil, "enigma.test", "enigma.test", true},
-			{nil, "ENIGMA.test.:443", "enigma.test", true},
-			{nil, "enigma.test:8080", "enigma.test:8080", true},
+			{nil, "enigma.localhost", "enigma.localhost", true},
+			{nil, "ENIGMA.localhost.:443", "enigma.localhost", true},
+			{nil, "enigma.localhost:8080", "enigma.localhost:8080", true},
 			{nil, "[::1]:8080", "[::1]:8080", true},
-			{nil, "enigma.test:8080", "enigma.test", false},
+			{nil, "enigma.localhost:8080", "enigma.localhost", false},
 			{nil, "a,b", "a,b", false},
 			{[]string{"Chat.Example:443"}, "10.0.0.1:8080", "chat.example", true},
-			{[]string{"chat.example"}, "enigma.test", "enigma.test", false},
-			{[]string{"chat.example", "chat.example."}, "enigma.test", "chat.example", true},
+			{[]string{"chat.example"}, "enigma.localhost", "enigma.localhost", false},
+			{[]string{"chat.example", "chat.example."}, "enigma.localhost", "chat.example", true},
 			{[]string{"chat.example", "[::1]:8080"}, "[::1]:8080", "[::1]:8080", true},
 			{[]string{"chat.example", "other.example"}, "other.example:80", "other.example", true},
 			{[]string{"chat.example", "other.example"}, "other.example", "chat.example", false},
@@ -211,7 +211,7 @@ func TestAuthority_IsTheHostThatWasDialled(t *testing.T) {
 			k := newX25519()
 			id := n.login(k.key)
 			conn := &wsConn{rawConn: dial(t, n.addr), id: id}
-			conn.send(strings.Replace(upgradeRequest("/ws/"+id.String(), offerV1), "Host: enigma.test", "Host: "+c.host, 1))
+			conn.send(strings.Replace(upgradeRequest("/ws/"+id.String(), offerV1, "Via: 1.1 proxy"), "Host: enigma.localhost", "Host: "+c.host, 1))
 			if r := conn.response("GET"); r.StatusCode != 101 {
 				t.Errorf("host %q: %d", c.host, r.StatusCode)
 				continue

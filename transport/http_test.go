@@ -56,9 +56,9 @@ func TestLogin_TakesTheKeyFromTheRawTarget(t *testing.T) {
 		{"url in the key", "/login/http://example.com/x", "http://example.com/x"},
 		{"UTF-8, escaped", "/login/%C3%BC", "ü"},
 		{"UTF-8, raw", "/login/ü", "ü"},
-		{"absolute form", "http://enigma.test/login/a/b", "a/b"},
-		{"absolute form, other case", "HTTPS://enigma.test:443/login/a//b", "a//b"},
-		{"absolute form with a url in the key", "http://enigma.test/login/http://x/y", "http://x/y"},
+		{"absolute form", "http://enigma.localhost/login/a/b", "a/b"},
+		{"absolute form, other case", "HTTPS://enigma.localhost:443/login/a//b", "a//b"},
+		{"absolute form with a url in the key", "http://enigma.localhost/login/http://x/y", "http://x/y"},
 		{"trailing slash", "/login/a/", "a/"},
 		{"the longest key", "/login/" + strings.Repeat("k", 8192), strings.Repeat("k", 8192)},
 		{"looks like a route", "/login/healthz", "healthz"},
@@ -178,7 +178,7 @@ func TestErrorsOfTheBrokerKeepTheirCode(t *testing.T) {
 
 func TestStatusAndVersion(t *testing.T) {
 	s, addr := serve(t, newAccounts(), transport.Options{Version: `v"1`, Page: web.New()})
-	for _, path := range []string{"/", "/healthz", "/readyz", "http://enigma.test", "http://enigma.test?x"} {
+	for _, path := range []string{"/", "/healthz", "/readyz", "http://enigma.localhost", "http://enigma.localhost?x"} {
 		get(t, addr, path).want(t, 200, `{"status":"ok"}`)
 	}
 	var v struct {
@@ -230,10 +230,10 @@ func TestMethods(t *testing.T) {
 	for _, path := range []string{"/nowhere", "/favicon.ico", "/login2/x", "/LOGIN/x", "/version/", "//version", "/%76ersion"} {
 		get(t, addr, path).wantCode(t, protocol.CodeNotFound)
 	}
-	for _, target := range []string{"*", "enigma.test:80", "version"} {
+	for _, target := range []string{"*", "enigma.localhost:80", "version"} {
 		get(t, addr, target).wantCode(t, protocol.CodeBadRequest)
 	}
-	do(t, addr, "CONNECT", "enigma.test:80", "").wantCode(t, protocol.CodeBadRequest)
+	do(t, addr, "CONNECT", "enigma.localhost:80", "").wantCode(t, protocol.CodeBadRequest)
 }
 
 func TestCORS(t *testing.T) {
@@ -284,19 +284,19 @@ func TestHeads(t *testing.T) {
 	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: -1})
 	get(t, addr, "/version", "Cookie: "+strings.Repeat("c", 8<<10)).want(t, 200, get(t, addr, "/version").body)
 	// A head of exactly 16 KiB.
-	head := "/login/" + strings.Repeat("k", 8000) + " HTTP/1.1\r\nHost: x\r\nX-Fill: "
+	head := "/login/" + strings.Repeat("k", 8000) + " HTTP/1.1\r\nHost: localhost\r\nX-Fill: "
 	fill := 16<<10 - len("GET ") - len(head) - len("\r\n\r\n")
 	raw(t, addr, "GET", head+strings.Repeat("f", fill)+"\r\n\r\n").want(t, 200, userBody(strings.Repeat("k", 8000)))
 	get(t, addr, "/version", "Cookie: "+strings.Repeat("c", 32<<10)).wantCode(t, protocol.CodeHeadersTooLarge)
 	for _, request := range []string{
-		"/version HTTP/1.1\r\n\r\n",                                                      // no Host
-		"/version HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",                                // two
-		"/version HTTP/1.1\r\nHost: [\r\n\r\n",                                           // none that can be
-		"/version\r\nHost: x\r\n\r\n",                                                    // HTTP/0.9
-		"/version HTTP/9.x\r\nHost: x\r\n\r\n",                                           //
-		"/version HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", //
-		"/version HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",                //
-		"/version HTTP/1.1\r\nHost : x\r\n\r\n",                                          //
+		"/version HTTP/1.1\r\n\r\n",                                                              // no Host
+		"/version HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",                                        // two
+		"/version HTTP/1.1\r\nHost: [\r\n\r\n",                                                   // none that can be
+		"/version\r\nHost: localhost\r\n\r\n",                                                    // HTTP/0.9
+		"/version HTTP/9.x\r\nHost: localhost\r\n\r\n",                                           //
+		"/version HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", //
+		"/version HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",                //
+		"/version HTTP/1.1\r\nHost : x\r\n\r\n",                                                  //
 	} {
 		r := raw(t, addr, "GET", request)
 		r.wantCode(t, protocol.CodeBadRequest)
@@ -309,7 +309,7 @@ func TestHeads(t *testing.T) {
 
 func TestSlowRequestsEnd(t *testing.T) {
 	_, addr := serve(t, newAccounts(), transport.Options{ReadTimeout: 50 * time.Millisecond})
-	for _, part := range []string{"GET /version HTTP/1.1\r\nHost: x\r\n", "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"} {
+	for _, part := range []string{"GET /version HTTP/1.1\r\nHost: localhost\r\n", "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"} {
 		c := dial(t, addr)
 		c.send(part)
 		r := c.response("GET")
@@ -323,10 +323,10 @@ func TestSlowRequestsEnd(t *testing.T) {
 func TestKeepAliveAndPipelining(t *testing.T) {
 	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: -1})
 	c := dial(t, addr)
-	c.send("GET /login/a HTTP/1.1\r\nHost: x\r\n\r\nGET /login/b/c?d HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.send("GET /login/a HTTP/1.1\r\nHost: localhost\r\n\r\nGET /login/b/c?d HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	c.response("GET").want(t, 200, userBody("a"))
 	c.response("GET").want(t, 200, userBody("b/c"))
-	c.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	c.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	c.response("GET").want(t, 200, `{"status":"ok"}`)
 }
 
@@ -397,7 +397,7 @@ func TestShutdown_EndsSilentConnections(t *testing.T) {
 	s, addr := serve(t, newAccounts(), transport.Options{})
 	dial(t, addr) // and nothing more
 	idle := dial(t, addr)
-	idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	idle.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	idle.response("GET")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -415,7 +415,7 @@ func TestShutdown_EndsSilentConnections(t *testing.T) {
 func TestShutdown_IsNoErrorWhenNothingIsLeft(t *testing.T) {
 	s, addr := serve(t, newAccounts(), transport.Options{})
 	idle := dial(t, addr)
-	idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	idle.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	idle.response("GET")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // an earlier step took all the time there was

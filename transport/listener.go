@@ -29,9 +29,10 @@ const (
 // price of hiding the socket, and knows those that speak HTTP.
 type listener struct {
 	net.Listener
-	server *Server
-	closed chan struct{}
-	once   sync.Once
+	server  *Server
+	private bool // bound to loopback
+	closed  chan struct{}
+	once    sync.Once
 }
 
 // Accept returns the next connection that is within the limits.
@@ -42,6 +43,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err == nil {
 			wait = minAcceptWait
 			if c := l.server.admit(nc); c != nil {
+				c.private = l.private
 				return c, nil
 			}
 			continue
@@ -87,10 +89,11 @@ func isOneOf(err error, list ...error) bool {
 // place among all the connections that there may be.
 type httpConn struct {
 	net.Conn
-	server *Server
-	count  atomic.Pointer[connCount] // its place in the count of its source; nil if exempt, or a proxy that upgrades nothing
-	used   atomic.Bool               // something was read
-	left   atomic.Bool               // it is no more in the server's list
+	server  *Server
+	private bool                      // its listener is bound to loopback
+	count   atomic.Pointer[connCount] // its place in the count of its source; nil if exempt, or a proxy that upgrades nothing
+	used    atomic.Bool               // something was read
+	left    atomic.Bool               // it is no more in the server's list
 }
 
 // admit counts a new connection. It refuses and closes those over the limits and returns nil for them.

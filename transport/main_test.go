@@ -186,7 +186,7 @@ func get(t testing.TB, addr, target string, headers ...string) response {
 func do(t testing.TB, addr, method, target, body string, headers ...string) response {
 	t.Helper()
 	var b bytes.Buffer
-	b.WriteString(target + " HTTP/1.1\r\nHost: enigma.test\r\n")
+	b.WriteString(target + " HTTP/1.1\r\nHost: enigma.localhost\r\n")
 	if body != "" {
 		headers = append(headers, "Content-Type: application/json", "Content-Length: "+itoa(len(body)))
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	// possession counts on a connection whose Host is one of them; with exactly one it is taken for the Host of all, whatever
 	// a proxy has made of that. With none, the Host of the request is believed, and a proof does not protect against a
 	// server that passes on what it is told.
+	//
+	// A listener that is bound to loopback answers to these, to localhost and the names below it, and to loopback
+	// addresses; requests that name another host are refused, unless a forwarding header shows that a proxy wrote it.
 	PublicHosts []string
 	// Page is what browsers get at GET /, and below /web/ what belongs to it; nil for none.
 	Page *web.Site
@@ -65,8 +68,8 @@ type Options struct {
 	// now is the clock of challenges.
 	now func() time.Time
 
-	// Log takes what an operator has to know. Keys, ids, paths and addresses go there at debug level only. Default
-	// slog.Default.
+	// Log takes what an operator has to know. No key, id, path, payload or address of a client goes there, at whatever
+	// level. Default slog.Default.
 	Log *slog.Logger
 }
 

@@ -25,7 +25,7 @@ func TestPage_IsForBrowsersWhoHoldItToItsPolicy(t *testing.T) {
 		t.Errorf("Vary %q", got)
 	}
 	policy := r.Header.Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "connect-src 'self' ws://enigma.test wss://enigma.test;", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "connect-src 'self' ws://enigma.localhost wss://enigma.localhost;", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("the policy is without %q: %s", want, policy)
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 // host is what the tests' requests name, and so what proofs are bound to.
-const host = "enigma.test"
+const host = "enigma.localhost"
 
 const offerV1 = "Sec-WebSocket-Protocol: " + protocol.Subprotocol
 

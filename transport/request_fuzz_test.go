@@ -70,6 +70,7 @@ var answerHeaders = map[string]bool{
 	"Access-Control-Allow-Origin": true, "Access-Control-Allow-Methods": true, "Access-Control-Allow-Headers": true,
 	"Access-Control-Max-Age": true, "Cache-Control": true, "Retry-After": true, "Vary": true, "X-Content-Type-Options": true,
 	"Sec-Websocket-Accept": true, "Sec-Websocket-Protocol": true, "Sec-Websocket-Version": true, "Allow": true,
+	"Referrer-Policy": true, "Content-Security-Policy": true,
 }
 
 func checkAnswer(t *testing.T, r *fasthttp.Response) {

@@ -52,7 +52,7 @@ func (s *Server) routes() *router.Router {
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.counted(ctx)
 	defer s.recovered(ctx)
-	if !s.cors(ctx) {
+	if !s.cors(ctx) || !s.hostAllowed(ctx) {
 		fail(ctx, protocol.CodeOriginRefused)
 		return
 	}

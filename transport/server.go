@@ -67,7 +67,7 @@ type Server struct {
 	router *router.Router
 	start  time.Time // origin of the times in logins
 
-	unprotected sync.Once // of the warning
+	unprotected, strangeHost sync.Once // of the warnings
 
 	logins   rateTable
 	counts   connCounts
@@ -143,7 +143,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	if len(s.opts.PublicHosts) == 0 && !local(addrOf(ln.Addr())) {
 		s.warnUnprotected()
 	}
-	return s.http.Serve(&listener{Listener: ln, server: s, closed: make(chan struct{})})
+	addr := addrOf(ln.Addr())
+	return s.http.Serve(&listener{Listener: ln, server: s, private: addr.IsLoopback(), closed: make(chan struct{})})
 }
 
 var errClosed = errors.New("transport: server closed")
@@ -276,7 +277,7 @@ func (s *Server) recovered(ctx *fasthttp.RequestCtx) {
 // debugLogger takes what fasthttp logs.
 type debugLogger struct{ log *slog.Logger }
 
-// Printf logs at debug level.
-func (l debugLogger) Printf(format string, args ...any) {
-	l.log.Debug("fasthttp", "format", format, "args", args)
+// Printf logs, at debug level, what fasthttp says, and not of what: its errors quote requests, with keys and ids in them.
+func (l debugLogger) Printf(format string, _ ...any) {
+	l.log.Debug("fasthttp", "format", format)
 }

@@ -44,8 +44,17 @@ func (s *Server) sourceOf(ctx *fasthttp.RequestCtx) source {
 
 // forwarded reports whether a request says that it has come through a proxy.
 func forwarded(h *fasthttp.RequestHeader) bool {
-	return len(h.PeekAll(fasthttp.HeaderXForwardedFor)) > 0 || h.Peek(fasthttp.HeaderForwarded) != nil || h.Peek("X-Real-Ip") != nil
+	for _, name := range forwardingHeaders {
+		if len(h.PeekAll(name)) > 0 {
+			return true
+		}
+	}
+	return false
 }
+
+// forwardingHeaders are what proxies add. The first is believed, the others only give a proxy away.
+var forwardingHeaders = []string{fasthttp.HeaderXForwardedFor, fasthttp.HeaderForwarded, "X-Real-Ip",
+	fasthttp.HeaderXForwardedHost, "X-Forwarded-Proto", fasthttp.HeaderVia}
 
 // trusted reports whether an address is a proxy that is believed.
 func (s *Server) trusted(addr netip.Addr) bool {

@@ -49,7 +49,7 @@ func TestUpgrade_TakesWhatBrowsersSend(t *testing.T) {
 	n := backends[0].start(t, transport.Options{Origins: []string{"https://a.example"}})
 	path := "/ws/" + n.login("alice").String()
 	c := dial(t, n.addr)
-	c.send("GET "+path+" HTTP/1.1\r\nhost: x\r\nCONNECTION: keep-alive, Upgrade\r\nupgrade: WebSocket\r\norigin: https://A.example\r\n",
+	c.send("GET "+path+" HTTP/1.1\r\nhost: localhost\r\nCONNECTION: keep-alive, Upgrade\r\nupgrade: WebSocket\r\norigin: https://A.example\r\n",
 		"sec-websocket-version: 13\r\nsec-websocket-key: ", sampleKey, "\r\n\r\n")
 	if r := c.response("GET"); r.StatusCode != 101 {
 		t.Errorf("%d %s", r.StatusCode, r.body)
@@ -174,11 +174,11 @@ func TestListener_LimitsTheConnectionsOfASource(t *testing.T) {
 	n.endBroker()
 	idle := dial(t, n.addr)
 	upgraded := n.connect("alice", "X-Forwarded-For: 192.0.2.9")
-	idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	idle.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	idle.response("GET")
 	refused := func() bool {
 		c := dial(t, n.addr)
-		c.send("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		c.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 		_, err := c.r.Peek(1)
 		if err == nil {
 			c.response("GET")

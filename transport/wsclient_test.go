@@ -93,7 +93,7 @@ const (
 )
 
 func upgradeRequest(path string, headers ...string) string {
-	return "GET " + path + " HTTP/1.1\r\nHost: enigma.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	return "GET " + path + " HTTP/1.1\r\nHost: enigma.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n" + strings.Join(append(headers, "", ""), "\r\n")
 }
 

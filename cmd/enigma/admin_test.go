@@ -72,3 +72,12 @@ func TestAdmin_CanBeOff(t *testing.T) {
 		t.Errorf("an admin listener is announced:\n%s", s.Output())
 	}
 }
+
+func TestAdmin_ReachedByOthersIsSaid(t *testing.T) {
+	for listen, want := range map[string]bool{"127.0.0.1:0": false, "0.0.0.0:0": true} {
+		s := enigmatest.Start(t, "--admin", listen)
+		if got := strings.Contains(s.Log(), "the admin listener is reached from other machines"); got != want {
+			t.Errorf("%s: said %v", listen, got)
+		}
+	}
+}

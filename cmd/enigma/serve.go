@@ -114,6 +114,9 @@ func (s *server) start() (err error) {
 		if s.side, err = listen("admin", s.cfg.Admin); err != nil {
 			return err
 		}
+		if !isLoopback(s.side) {
+			s.log.Warn("the admin listener is reached from other machines: whoever can connect to it reads metrics, and profiles of what is in memory")
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openWithin)
 	defer cancel()

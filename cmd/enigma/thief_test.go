@@ -122,7 +122,7 @@ func (th *thief) attempt() {
 // halfOpen leaves connections in every unfinished state behind: they hold nothing up, and get nothing.
 func (th *thief) halfOpen() {
 	th.t.Helper()
-	request := "GET /ws/" + th.victim + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	request := "GET /ws/" + th.victim + " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: enigma.v1\r\n\r\n"
 	for cut := 0; cut <= len(request); cut += len(request) / 4 {
 		nc, err := net.Dial("tcp", th.s.Addr)

@@ -25,7 +25,7 @@ var abuses = map[string]func(nc *net.TCPConn){
 		_ = nc.CloseWrite()
 	},
 	"upgrade and reset": func(nc *net.TCPConn) {
-		_, _ = nc.Write([]byte("GET /ws/nobody HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		_, _ = nc.Write([]byte("GET /ws/nobody HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"))
 		_ = nc.SetLinger(0)
 	},
@@ -98,7 +98,7 @@ func dial(s *enigmatest.Server) (*net.TCPConn, error) {
 func ask(nc net.Conn, from string) (int, error) {
 	_ = nc.SetDeadline(time.Now().Add(within))
 	// What refuses a connection does not read its request first: the write may fail, and the answer is there.
-	_, _ = fmt.Fprintf(nc, "GET /version HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\n\r\n", from)
+	_, _ = fmt.Fprintf(nc, "GET /version HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: %s\r\n\r\n", from)
 	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
 	if err != nil {
 		return 0, err
@@ -207,7 +207,7 @@ func TestFlood_MoreThanMaxConnsPerIP(t *testing.T) {
 func upgradeFrom(t *testing.T, nc net.Conn, id, from string) int {
 	t.Helper()
 	_ = nc.SetDeadline(time.Now().Add(within))
-	fmt.Fprintf(nc, "GET /ws/%s HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+	fmt.Fprintf(nc, "GET /ws/%s HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", id, from)
 	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
 	if err != nil {

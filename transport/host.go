@@ -1,0 +1,51 @@
+package transport
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// hostAllowed reports whether a request names a host that it may. On a listener that is bound to loopback, nobody but this
+// machine and its proxies have business, and they write localhost, a loopback address, or a public host. Any other name
+// is one that a stranger's name server has pointed here, so that a page of theirs is of the same origin as this server
+// (DNS rebinding): no list of origins would keep it out, for it sends none.
+//
+// A proxy that writes a name of its own into Host shows itself by a forwarding header. A page can write such a header
+// too, and is then counted as what it says, like everybody on the other side of a proxy.
+func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
+	c, ours := ctx.Conn().(*httpConn)
+	if !ours || !c.private {
+		return true
+	}
+	host := ctx.Request.Header.Host()
+	if len(host) == 0 { // HTTP/1.0: no browser
+		return true
+	}
+	authority, ok := protocol.Authority(string(host))
+	if ok && (isLoopbackName(authority) || slices.Contains(s.opts.PublicHosts, authority)) || forwarded(&ctx.Request.Header) {
+		return true
+	}
+	s.strangeHost.Do(func() {
+		s.log.Warn("requests that name another host than this machine are refused on a loopback address: name the hosts that clients dial with --public-host")
+	})
+	return false
+}
+
+// isLoopbackName reports whether an authority is a name that is never looked up elsewhere than on the machine itself
+// (RFC 6761, section 6.3), or one of its addresses.
+func isLoopbackName(authority string) bool {
+	name := authority
+	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, ']') {
+		name = name[:at]
+	}
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil && addr.Unmap().IsLoopback()
+}
