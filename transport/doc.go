@@ -41,6 +41,13 @@
 // with unread bytes in it sends a reset, which can overtake the error just written. One second bounds all of it. A
 // client whose stream is broken is not waited for: its Close could not be found.
 //
+// # In a program that has a server already
+//
+// With [Options].Prefix the front end answers below a path. A fasthttp server calls [Server.Handler] for it. One of net/http
+// cannot: its connections are not fasthttp's. It runs [Server.Serve] on a loopback listener of its own and passes the
+// path on by httputil.ReverseProxy, upgrades included, for two copies of each byte and two sockets and goroutines per
+// conn. Such a proxy answers no Pings itself, so that confirmation is the client's. Both are among the Examples.
+//
 // # Limits
 //
 //	request line and headers     18 KiB (16 KiB is promised)             431
