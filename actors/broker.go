@@ -24,12 +24,13 @@ type Broker struct {
 	config     config
 	log        *slog.Logger
 	system     *actor.ActorSystem
-	guardian   *guardian
 	shards     []*Shard
 	persisters []*persister
 	budget     budget
 	seqs       seqs
 	offset     atomic.Int64 // from the monotonic clock to the wall clock, milliseconds
+
+	herald *herald // nil without WithEvents
 
 	storeDown atomic.Bool
 	probing   atomic.Bool
@@ -42,12 +43,16 @@ type Broker struct {
 	expired     atomic.Uint64
 	storeErrors atomic.Uint64
 	nilMessages atomic.Uint64
+	panics      atomic.Uint64 // of the store and of subscribers
 
+	mark   uint64 // of the ids that are made up here, random
+	ids    atomic.Uint64
 	names  atomic.Uint64
+	ending atomic.Bool // Shutdown was called
 	closed atomic.Bool
 	quit   chan struct{}
 	tasks  sync.WaitGroup
-	once   sync.Once
+	over   chan struct{} // closed when Shutdown has its result
 	result error
 }
 
@@ -82,7 +87,7 @@ func CodeOf(err error) protocol.Code {
 
 // New starts a broker. The error is the store's: it must be reachable at the start.
 func New(opts ...Option) (*Broker, error) {
-	b := &Broker{config: defaultConfig(), quit: make(chan struct{})}
+	b := &Broker{config: defaultConfig(), quit: make(chan struct{}), over: make(chan struct{})}
 	for _, opt := range opts {
 		opt(&b.config)
 	}
@@ -91,17 +96,23 @@ func New(opts ...Option) (*Broker, error) {
 	}
 	b.log = b.config.logger
 	b.budget.limit = b.config.memory
-	b.guardian = &guardian{}
+	b.mark = b.nonce()
 	b.setWall()
 	b.system = b.config.system
 	if b.system == nil {
 		b.system = newSystem(b.log)
 	}
 	if err := b.seqs.open(b); err != nil {
+		b.undo()
 		return nil, err
 	}
 	if err := b.startShards(); err != nil {
+		b.undo()
 		return nil, err
+	}
+	if b.config.events {
+		b.herald = newHerald()
+		go b.publish()
 	}
 	b.tasks.Go(func() { b.seqs.keep(b) })
 	b.tasks.Go(b.expire)
@@ -129,6 +140,20 @@ func (b *Broker) startShards() error {
 	return nil
 }
 
+// undo stops what a start that failed has begun.
+func (b *Broker) undo() {
+	for _, s := range b.shards {
+		s.poller.Close()
+	}
+	for _, p := range b.persisters {
+		b.system.Root.Stop(p.pid)
+		p.queue.drain(context.Background(), true)
+	}
+	if b.config.system == nil {
+		b.system.Shutdown()
+	}
+}
+
 func (b *Broker) spawnPersister() error {
 	p := &persister{
 		broker: b, store: b.config.store, queue: newOpQueue(),
@@ -137,8 +162,8 @@ func (b *Broker) spawnPersister() error {
 	p.calls.replies = make(map[*Shard][]*op)
 	p.calls.confirmOf = make(map[protocol.UserID]int)
 	props := actor.PropsFromProducer(func() actor.Actor { return p },
-		actor.WithMailbox(func() actor.Mailbox { return p.queue }), actor.WithGuardian(b.guardian))
-	pid, err := b.system.Root.SpawnNamed(props, b.nextName())
+		actor.WithMailbox(func() actor.Mailbox { return p.queue }), actor.WithGuardian(guardian{}))
+	pid, err := b.spawn(props)
 	if err != nil {
 		return fmt.Errorf("persistence actor: %w", err)
 	}
@@ -152,6 +177,20 @@ func (b *Broker) nextName() string {
 	return fmt.Sprintf("%s%d", b.config.prefix, b.names.Add(1))
 }
 
+// spawn starts an actor under the next name that nobody else in the system has taken. The first one must be free: if it
+// is not, another broker has the same prefix.
+func (b *Broker) spawn(props *actor.Props) (*actor.PID, error) {
+	for {
+		pid, err := b.system.Root.SpawnNamed(props, b.nextName())
+		if err == nil {
+			return pid, nil
+		}
+		if !errors.Is(err, actor.ErrNameExists) || b.names.Load() == 1 {
+			return nil, fmt.Errorf("spawn an actor whose name begins with %q: %w", b.config.prefix, err)
+		}
+	}
+}
+
 // ShardFor returns the shard that owns a user.
 func (b *Broker) ShardFor(id protocol.UserID) *Shard {
 	if len(b.shards) == 1 {
@@ -163,6 +202,9 @@ func (b *Broker) ShardFor(id protocol.UserID) *Shard {
 func (b *Broker) persisterOf(id protocol.UserID) int {
 	return int(binary.LittleEndian.Uint64(id[8:]) % uint64(len(b.persisters)))
 }
+
+// System returns the actor system in which the broker runs: the host's, or its own.
+func (b *Broker) System() *actor.ActorSystem { return b.system }
 
 // Limits returns what clients are told of the limits.
 func (b *Broker) Limits() protocol.Limits { return b.config.limits }
@@ -219,6 +261,8 @@ func (b *Broker) KeyToProve(ctx context.Context, id protocol.UserID) ([]byte, er
 		if key != "" {
 			return []byte(key), nil
 		}
+	case <-s.done: // and the job may have been dropped
+		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: errClosed}
 	case <-ctx.Done():
 		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: ctx.Err()}
 	}
@@ -256,7 +300,7 @@ func (b *Broker) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return b.config.store.Ping(ctx)
+	return b.safely(func() error { return b.config.store.Ping(ctx) })
 }
 
 // AttachOptions says what a conn is.

@@ -3,7 +3,6 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
@@ -150,16 +149,6 @@ func (c *calls) runConfirm(ctx context.Context, p *persister, ops []*op) {
 		o.full = isRefused(err)
 		p.finish(o, err != nil, err)
 	}
-}
-
-// safely calls the store and makes an error of its panic: whether something happened is then unknown.
-func safely(call func() error) (err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("store panicked: %w", persistence.ErrUnknownOutcome)
-		}
-	}()
-	return call()
 }
 
 func (c *calls) runRead(ctx context.Context, p *persister, ops []*op) {

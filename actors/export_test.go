@@ -6,10 +6,7 @@ import (
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
-// System returns the actor system, and PIDOf the PID of a user's actor, nil for none, so that tests can do to them
-// what a host's code might.
-func (b *Broker) System() *actor.ActorSystem { return b.system }
-
+// PIDOf returns the PID of a user's actor, nil for none, so that tests can do to it what a host's code might.
 func (b *Broker) PIDOf(id protocol.UserID) *actor.PID {
 	s := b.ShardFor(id)
 	pid := make(chan *actor.PID, 1)

@@ -100,7 +100,7 @@ func (l *Link) Refuse(code protocol.Code, to, id []byte) {
 	if l.dead || l.closing {
 		return
 	}
-	l.shard.refused(code)
+	l.shard.refused(code, l.id)
 	l.settle(l.ticket(), 0, code, l.errorFrame(code, to, id))
 	l.throttle()
 }
@@ -133,14 +133,14 @@ func (l *Link) end(code protocol.Code, close protocol.CloseCode, accept bool) {
 	}
 	last := l.remainder()
 	if code != protocol.CodeNone {
-		l.shard.refused(code)
+		l.shard.refused(code, l.id)
 		last = protocol.AppendFrame(last, protocol.OpText, l.errorFrame(code, nil, nil))
 	}
 	last = protocol.AppendClose(last, close)
 	l.closing = true
 	l.dropControl()
 	l.window = nil
-	l.conn.Close(close, last, accept)
+	l.hangUp(close, last, accept)
 }
 
 // Alive notes that a frame came in, of whatever kind.
@@ -185,6 +185,9 @@ func (l *Link) Detach() {
 	l.dead = true
 	if l.counted {
 		l.shard.count(statDetached, 1)
+	}
+	if l.paused {
+		delete(l.shard.paused, l)
 	}
 	l.dropControl()
 	l.window = nil
@@ -308,7 +311,7 @@ func (l *Link) throttle() {
 		l.shard.count(statCreditStalls, 1)
 	}
 	l.shard.pausedLink(l)
-	l.conn.Pause()
+	l.pause()
 }
 
 // relax resumes a paused conn when half of its credit is back.
@@ -320,7 +323,7 @@ func (l *Link) relax() {
 	l.paused = false
 	delete(l.shard.paused, l)
 	l.lastSeen = stampOf(l.shard.Now()) // silence while it was stopped was ours
-	l.conn.Resume()
+	l.resume()
 }
 
 // remainder returns what must still be written before the close frame.

@@ -56,10 +56,14 @@ const (
 
 func (s *Shard) count(which stat, n int) { s.meter.counts[which] += uint64(n) }
 
-func (s *Shard) refused(code protocol.Code) { s.meter.refusals[code]++ }
+// refused counts an error that a user is told, the zero value for somebody unknown.
+func (s *Shard) refused(code protocol.Code, user protocol.UserID) {
+	s.meter.refusals[code]++
+	s.broker.emit(Event{Kind: EventRefused, User: user, Code: code, Count: 1})
+}
 
 // CountRefusal counts an error that a front end sends by itself, before a conn is attached. Shard goroutine only.
-func (s *Shard) CountRefusal(code protocol.Code) { s.refused(code) }
+func (s *Shard) CountRefusal(code protocol.Code) { s.refused(code, protocol.UserID{}) }
 
 // observe notes how long the turn took. What was placed and written in it took as long, at most.
 func (s *Shard) observe(begin time.Duration) {
@@ -217,7 +221,7 @@ func (m *callMeter) observe(kind opKind, size int, took time.Duration) {
 // timed makes a call of the store and counts it.
 func (p *persister) timed(kind opKind, size int, call func() error) error {
 	begin := p.broker.config.clock.Mono()
-	err := safely(call)
+	err := p.broker.safely(call)
 	p.broker.calls.observe(kind, size, p.broker.config.clock.Mono()-begin)
 	return err
 }

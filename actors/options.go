@@ -54,6 +54,7 @@ type config struct {
 	poller      func(*Shard) (Poller, error)
 	system      *actor.ActorSystem
 	prefix      string
+	events      bool
 }
 
 func defaultConfig() config {
@@ -75,6 +76,8 @@ func (c *config) check() error {
 		return errors.New("actors: times must be above zero, and TTL a second or more")
 	case d.OutboxBytes < 1 || d.CreditMessages < 1 || d.CreditBytes < 1 || c.memory < 1:
 		return errors.New("actors: bounds must be above zero")
+	case c.prefix == "" || isDigit(c.prefix[len(c.prefix)-1]):
+		return fmt.Errorf("actors: prefix %q: a number follows it, so it must be something that does not end in a digit", c.prefix)
 	case c.auth > AuthOpen:
 		return errors.New("actors: no such Auth")
 	case d.OutboxBytes > 1<<30 || d.CreditBytes > 1<<30 || d.CreditMessages > 1<<30:
@@ -87,6 +90,8 @@ func (c *config) check() error {
 	c.limits.IdleTimeoutMS = d.IdleTimeout.Milliseconds()
 	return nil
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // Option configures a [Broker].
 type Option func(*config)
@@ -121,7 +126,16 @@ func WithStoreActors(n int) Option { return func(c *config) { c.storeActors = n 
 // WithPoller gives what a shard waits on; the default waits for posted jobs and timers alone.
 func WithPoller(f func(*Shard) (Poller, error)) Option { return func(c *config) { c.poller = f } }
 
-// WithSystem has the broker run in the host's actor system, its actors named prefix and a number.
+// WithSystem has the broker run in the host's actor system, its actors named prefix and a number. Brokers in one system
+// need different prefixes. The broker leaves the rest of the system alone: it logs nothing through it that the library
+// does not log of any actor, and [Broker.Shutdown] stops the broker's own actors only. Without this option the broker has
+// a system of its own.
 func WithSystem(system *actor.ActorSystem, prefix string) Option {
 	return func(c *config) { c.system, c.prefix = system, prefix }
 }
+
+// WithEvents has the broker publish an *[Event] on the EventStream of its actor system whenever a user attaches or
+// detaches, and when mail is parked, refused or dropped: see [Broker.System]. Subscribers run one after the other on a
+// goroutine of the broker; when they fall 65,536 events behind, further ones are dropped, which Stats counts. Mail that
+// is delivered live makes no event and costs nothing, with this option or without.
+func WithEvents() Option { return func(c *config) { c.events = true } }

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -56,11 +55,12 @@ func (c clock) Now() time.Time      { return time.Now() }
 func (c clock) Mono() time.Duration { return time.Since(c.start) + time.Second } // never 0, which means never
 
 // guardian is the supervisor of all actors of a broker: whoever panics is stopped. There is no restart: a new instance
-// would have neither key nor conn.
-type guardian struct{ _ sync.Mutex }
+// would have neither key nor conn. All values are equal, so that an actor system, which keeps one process for each
+// guardian it has met, keeps one for all brokers that it ever sees.
+type guardian struct{}
 
 // HandleFailure implements actor.SupervisorStrategy.
-func (g *guardian) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID,
+func (guardian) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID,
 	_ *actor.RestartStatistics, _, _ any) {
 	supervisor.StopChildren(child)
 }

@@ -72,25 +72,15 @@ func (s *Shard) crashed(u *user, reason any) {
 		if again := recover(); again != nil {
 			// Its state is beyond use. Whoever waits for it is told by silence, and sends again.
 			s.broker.log.Error("a stopping user actor panicked; what it held in memory is lost", "reason", fmt.Sprint(again))
-			s.count(statLost, u.delivery.out.len()+u.delivery.holds())
+			lost := u.delivery.out.len() + u.delivery.holds()
+			s.count(statLost, lost)
+			s.broker.emit(Event{Kind: EventDropped, User: u.id, Count: lost})
 			u.abandon()
 			u.stopped = true
 			u.handBack()
 		}
 	}()
 	u.stop()
-}
-
-// connPanicked ends the user of a conn that panicked while it was written to, as if its actor had.
-func (s *Shard) connPanicked(l *Link, reason any) {
-	u := l.user
-	if u == nil || u.link != l {
-		s.count(statPanics, 1)
-		s.broker.log.Error("conn panicked", "reason", fmt.Sprint(reason))
-		l.dead = true
-		return
-	}
-	u.panicked(reason)
 }
 
 // abandon lets go of everything without looking at it.
@@ -101,9 +91,10 @@ func (u *user) abandon() {
 	u.shard.meter.pending -= int64(u.delivery.out.len())
 	if l := u.link; l != nil {
 		u.link, l.user = nil, nil
+		u.shard.broker.emit(Event{Kind: EventDetached, User: u.id})
 		l.closing = true
 		l.dropControl()
-		l.conn.Close(protocol.CloseInternal, protocol.AppendClose(nil, protocol.CloseInternal), false)
+		l.hangUp(protocol.CloseInternal, protocol.AppendClose(nil, protocol.CloseInternal), false)
 	}
 }
 

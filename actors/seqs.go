@@ -25,7 +25,7 @@ func (q *seqs) open(b *Broker) error {
 	q.broker, q.wake = b, make(chan struct{}, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*storeTimeout)
 	defer cancel()
-	before, err := b.config.store.Ceiling(ctx, 0)
+	before, err := q.call(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("read the seq ceiling: %w", err)
 	}
@@ -35,11 +35,20 @@ func (q *seqs) open(b *Broker) error {
 }
 
 func (q *seqs) raise(ctx context.Context, to uint64) error {
-	if _, err := q.broker.config.store.Ceiling(ctx, to); err != nil {
+	if _, err := q.call(ctx, to); err != nil {
 		return fmt.Errorf("raise the seq ceiling: %w", err)
 	}
 	q.ceiling.Store(to)
 	return nil
+}
+
+// call calls the store's Ceiling.
+func (q *seqs) call(ctx context.Context, raise uint64) (before uint64, err error) {
+	err = q.broker.safely(func() (err error) {
+		before, err = q.broker.config.store.Ceiling(ctx, raise)
+		return err
+	})
+	return before, err
 }
 
 // now returns the seq of this moment. Shards call it when they spawn an actor.

@@ -64,6 +64,7 @@ type Shard struct {
 	trim         Timer     // lets go of unused buffers
 	relief       Timer     // sees to the memory budget
 	leaving      bool
+	desks        map[protocol.UserID]*desk // of senders that the host submits for
 	meter        meter
 
 	mu       sync.Mutex
@@ -72,6 +73,7 @@ type Shard struct {
 	sleeping atomic.Bool
 	stopping atomic.Bool
 	done     chan struct{}
+	lost     int                   // to be read when done is closed
 	metered  atomic.Pointer[meter] // the copy that was last given out
 }
 
@@ -87,7 +89,7 @@ func newShard(b *Broker, index int) *Shard {
 	s.trim.Fire, s.relief.Fire = s.trimPool, s.relieve
 	s.props = actor.PropsFromProducer(func() actor.Actor { return s.produce() },
 		actor.WithMailbox(func() actor.Mailbox { return s.produce() }),
-		actor.WithDispatcher(s), actor.WithGuardian(b.guardian))
+		actor.WithDispatcher(s), actor.WithGuardian(guardian{}))
 	return s
 }
 
@@ -160,6 +162,7 @@ func (s *Shard) loop() {
 	for !s.stopping.Load() {
 		s.turn()
 	}
+	s.end()
 }
 
 func (s *Shard) turn() {

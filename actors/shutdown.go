@@ -10,11 +10,26 @@ import (
 )
 
 // Shutdown ends the broker: new conns are refused, those there are closed in order, everything unconfirmed is stored,
-// and all actors stop. It waits for that until ctx ends. The error says how many accepted envelopes were lost because
-// the store would not take them. Further calls return the first one's result.
+// and all actors stop; the host's actor system, if it was given one, goes on. It waits for that until ctx ends. The error
+// says how many accepted envelopes were lost because the store would not take them. Further calls wait for the first
+// one's result, as long as their own ctx lets them.
 func (b *Broker) Shutdown(ctx context.Context) error {
-	b.once.Do(func() { b.result = b.shutdown(ctx) })
-	return b.result
+	if b.ending.CompareAndSwap(false, true) {
+		b.result = b.shutdown(ctx)
+		close(b.over)
+		return b.result
+	}
+	select {
+	case <-b.over:
+		return b.result
+	default:
+	}
+	select {
+	case <-b.over:
+		return b.result
+	case <-ctx.Done():
+		return fmt.Errorf("the broker is still shutting down: %w", ctx.Err())
+	}
 }
 
 func (b *Broker) shutdown(ctx context.Context) error {
@@ -78,48 +93,80 @@ func (b *Broker) end(ctx context.Context) error {
 	defer cancel()
 	b.closed.Store(true)
 	close(b.quit)
-	lost := 0
-	for _, s := range b.shards {
-		count := make(chan int, 1)
-		if s.Post(jobFunc(func() { count <- s.end() })) {
-			lost += <-count
-		}
-		<-s.done
-		s.poller.Close()
-	}
+	lost, stuck := b.endShards(ctx)
 	for _, p := range b.persisters {
 		p.queue.drain(ctx, false)
 		b.system.Root.Stop(p.pid)
 		p.queue.drain(ctx, true)
 	}
 	b.tasks.Wait()
+	b.herald.close(ctx)
 	if b.config.system == nil {
 		b.system.Shutdown()
 	}
 	for _, p := range b.persisters {
 		lost += int(p.lost.Load()) + p.queue.unserved()
 	}
-	if lost > 0 {
+	switch {
+	case stuck > 0:
+		return fmt.Errorf("%d shards did not stop, for a conn or a job blocks them", stuck)
+	case lost > 0:
 		return fmt.Errorf("%d accepted envelopes were lost: the store did not take them", lost)
 	}
 	return nil
 }
 
-// end stops the shard's actors and its loop, and returns how many envelopes were in memory alone.
-func (s *Shard) end() int {
-	lost := 0
-	for _, u := range s.users {
-		lost += u.delivery.unstored()
-		u.abandon()
-		u.stop()
+// endShards ends the shards, and returns how many envelopes were in memory alone, and how many shards do not end.
+func (b *Broker) endShards(ctx context.Context) (lost, stuck int) {
+	for _, s := range b.shards {
+		s.Post(jobFunc(func() { s.stopping.Store(true) }))
+		select {
+		case <-s.done:
+			lost += s.lost
+			s.poller.Close()
+		case <-ctx.Done():
+			stuck++
+		}
 	}
+	return lost, stuck
+}
+
+// end follows the last turn: it stops the shard's actors, and notes how many envelopes were in memory alone.
+func (s *Shard) end() {
+	for _, u := range s.users {
+		s.lost += u.delivery.unstored()
+		s.endUser(u)
+	}
+	for _, d := range s.desks {
+		d.end(unknown(errClosed))
+	}
+	s.handOver()
 	s.mu.Lock()
 	s.closed = true
-	s.inbox = nil
+	late := append(s.jobs, s.inbox...)
+	s.jobs, s.inbox = nil, nil
 	s.mu.Unlock()
-	s.stopping.Store(true)
-	return lost
+	for _, job := range late {
+		if d, waited := job.(dropper); waited {
+			d.drop()
+		}
+	}
 }
+
+// endUser stops an actor, which can have no successor any more.
+func (s *Shard) endUser(u *user) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.count(statPanics, 1)
+			s.broker.log.Error("an actor panicked at the end", "reason", fmt.Sprint(reason))
+		}
+	}()
+	u.abandon()
+	u.stop()
+}
+
+// dropper is a job that somebody waits for: who posted it is told when it will not run.
+type dropper interface{ drop() }
 
 // newSystem makes an actor system of our own. Its logger is ours, from warnings up: the library's own prints dead
 // letters, payloads included, to the standard error.

@@ -24,7 +24,8 @@ type Stats struct {
 	Stalled         int                   // conns that are stopped now
 	Actors          uint64                // user actors now
 	TimedOut        uint64                // conns dropped for their silence
-	Panics          uint64                // user actors stopped by a panic
+	EventsDropped   uint64                // events that no subscriber was told of
+	Panics          uint64                // of conns, each the end of its user's actor, of the store, and of subscribers
 	Lost            uint64                // envelopes lost by a fault of the server
 	Expired         uint64                // envelopes deleted because their time was over
 	NilMessages     uint64                // nil messages refused
@@ -56,7 +57,7 @@ func (b *Broker) Stats() Stats {
 	out := Stats{
 		Refused: make(map[string]uint64), StoreCalls: make(map[string]StoreCalls),
 		Buffered: b.budget.used.Load(), Budget: b.budget.limit, StoreDown: b.storeDown.Load(),
-		Logins: b.logins.Load(), Expired: b.expired.Load(), NilMessages: b.nilMessages.Load(),
+		Logins: b.logins.Load(), Expired: b.expired.Load(), NilMessages: b.nilMessages.Load(), Panics: b.panics.Load(), EventsDropped: b.herald.unheard(),
 		Appended: b.appended.Load(), Batches: b.batches.Load(), StoreErrors: b.storeErrors.Load(),
 	}
 	var sum meter
@@ -97,7 +98,7 @@ func (out *Stats) counts(sum *[statCount]uint64) {
 	out.Delivered, out.Confirmed = sum[statDelivered], sum[statConfirmed]
 	out.Writes, out.TimedOut = sum[statWrites], sum[statTimedOut]
 	out.CreditStalls, out.MemoryStalls = sum[statCreditStalls], sum[statMemoryStalls]
-	out.Panics, out.Lost, out.UnknownMessages = sum[statPanics], sum[statLost], sum[statUnknownMessages]
+	out.Panics, out.Lost, out.UnknownMessages = out.Panics+sum[statPanics], sum[statLost], sum[statUnknownMessages]
 }
 
 func (b *Broker) countAppend(n int) {

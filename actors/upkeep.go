@@ -33,7 +33,7 @@ func (b *Broker) probe() {
 		case <-time.After(probeInterval):
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		err := b.config.store.Ping(ctx)
+		err := b.safely(func() error { return b.config.store.Ping(ctx) })
 		cancel()
 		if err == nil {
 			b.storeDown.Store(false)
@@ -54,15 +54,21 @@ func (b *Broker) expire() {
 		b.setWall()
 		for n := expireLimit; n == expireLimit; {
 			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-			var err error
 			begin := b.config.clock.Mono()
-			n, err = b.config.store.Expire(ctx, b.wall(begin), expireLimit)
+			n = 0
+			err := b.safely(func() (err error) {
+				n, err = b.config.store.Expire(ctx, b.wall(begin), expireLimit)
+				return err
+			})
 			b.calls.observe(opExpire, max(n, 0), b.config.clock.Mono()-begin)
 			cancel()
 			if err != nil {
 				b.log.Warn("expired mail not deleted, will be tried again", "err", err)
 			}
 			b.expired.Add(uint64(max(n, 0)))
+			if n > 0 {
+				b.emit(Event{Kind: EventDropped, Count: n})
+			}
 			if b.closed.Load() {
 				return
 			}

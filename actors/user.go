@@ -93,9 +93,12 @@ func (s *Shard) userFor(id protocol.UserID) *user {
 	s.users[id] = u
 	s.spawning = u
 	pid, err := s.broker.system.Root.SpawnNamed(s.props, s.userName)
+	if err != nil { // the host has taken that name
+		pid, err = s.broker.spawn(s.props)
+	}
 	s.spawning = nil
 	if err != nil {
-		panic("actors: spawn of a fresh name: " + err.Error())
+		panic("actors: " + err.Error())
 	}
 	u.pid = pid
 	s.unlist(pid)
@@ -253,12 +256,13 @@ func (u *user) join(l *Link) {
 	l.lastSeen = stampOf(u.shard.now)
 	u.shard.count(statAttached, 1)
 	l.counted = true
+	u.shard.broker.emit(Event{Kind: EventAttached, User: u.id})
 	if l.profile == V1 {
 		l.control(protocol.AppendFrame(nil, protocol.OpText,
 			protocol.AppendReady(nil, u.id, l.proven, u.shard.broker.config.limits)))
 	}
 	u.delivery.attach(l.profile, u.shard.broker.nonce())
-	l.conn.Resume()
+	l.resume()
 }
 
 // detach ends what the conn l, which is gone, was for this user.
@@ -276,6 +280,7 @@ func (u *user) unlink(l *Link) {
 	}
 	u.link = nil
 	u.epoch++
+	u.shard.broker.emit(Event{Kind: EventDetached, User: u.id})
 	if w := u.waits; w != nil {
 		w.retryAt, w.spillAgain = 0, 0
 		u.waited()
@@ -299,7 +304,7 @@ func (u *user) recv(m *letter) {
 		return
 	case m.seq >= u.nextSeq:
 		code = protocol.CodeInvalidMessage
-		u.shard.refused(code)
+		u.shard.refused(code, u.id)
 	default:
 		u.delivery.confirm(m.seq)
 	}

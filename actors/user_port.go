@@ -49,7 +49,7 @@ func (u *user) confirmStored(seq uint64) {
 // settle tells the sender's conn, on its own shard.
 func (u *user) settle(s sender, code protocol.Code, a *arrival) {
 	if code != protocol.CodeNone {
-		u.shard.refused(code)
+		u.shard.refused(code, s.user())
 	}
 	if s.link == nil {
 		return
@@ -59,6 +59,14 @@ func (u *user) settle(s sender, code protocol.Code, a *arrival) {
 		return
 	}
 	s.settle(code, u.id, a.id)
+}
+
+// user returns who the sender is.
+func (s sender) user() (id protocol.UserID) {
+	if s.link != nil {
+		id = s.link.id
+	}
+	return id
 }
 
 // settle runs on the shard of the sender's conn.
@@ -86,7 +94,7 @@ func (u *user) ack(m *remembered) {
 func (u *user) conflict(m *remembered) {
 	l := m.link
 	m.link = nil
-	u.shard.refused(protocol.CodeIDConflict)
+	u.shard.refused(protocol.CodeIDConflict, sender{link: l}.user())
 	if l == nil {
 		return
 	}
@@ -129,6 +137,7 @@ func (u *user) busy() bool { return u.link != nil && u.link.busy }
 func (u *user) leaving() bool { return u.shard.leaving }
 
 func (u *user) parked(n int, accepted bool) {
+	u.shard.broker.emit(Event{Kind: EventParked, User: u.id, Count: n})
 	if accepted {
 		u.shard.count(statSpilled, n)
 		return

@@ -1,0 +1,102 @@
+package actors
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
+
+// SessionStarted tells a host's actor that its session is attached.
+type SessionStarted struct{ Session *Session }
+
+// SessionEnded tells a host's actor that its session has ended, or could not begin. Nothing of it follows.
+type SessionEnded struct {
+	Session *Session
+	Err     error // what Session.Err returns
+}
+
+// Outcome tells a host's actor what became of an envelope that it submitted; see [Broker.Submit] for Err.
+type Outcome struct {
+	Envelope Envelope
+	Err      error
+}
+
+// ConnectActor makes an actor of the broker's system the client of a user. It gets *[SessionStarted], then a *[Message]
+// for each envelope, which it confirms with [Message.Confirm], and at last *[SessionEnded], as messages in its own
+// mailbox; there are never more than 256 of them unconfirmed. When the actor stops, the session ends, and what it has
+// not confirmed stays with the broker.
+//
+// Confirms are cumulative: an actor that is restarted after a failure, and has lost a message by it, must close its session
+// in Restarting and connect anew, or it would confirm that message with the next one. ConnectActor does not wait, so an
+// actor may call it for itself, when it has started. The actor's dispatcher must not run it on the sender's goroutine, as
+// protoactor's synchronized one does.
+func (b *Broker) ConnectActor(pid *actor.PID, id protocol.UserID, opts SessionOptions) *Session {
+	w := &watch{session: b.newSession(id, opts), actor: pid}
+	s, root := w.session, b.system.Root
+	s.deliver = func(m *Message) { root.Send(pid, m) }
+	s.began = func() { root.Send(pid, &SessionStarted{s}) }
+	s.ended = w.end
+	for added := false; !added; {
+		w.pid, added = b.system.ProcessRegistry.Add(w, b.nextName())
+	}
+	w.tell(&actor.Watch{Watcher: w.pid})
+	s.post(sessionAttach)
+	return s
+}
+
+// SubmitFor is Submit for an actor of the broker's system: it does not wait, and the actor gets an *[Outcome]. It refuses
+// what [Broker.SubmitFunc] does.
+func (b *Broker) SubmitFor(pid *actor.PID, e Envelope) {
+	root := b.system.Root
+	b.SubmitFunc(e, func(err error) { root.Send(pid, &Outcome{Envelope: e, Err: err}) })
+}
+
+// watch is the process that protoactor tells of the end of a session's actor.
+type watch struct {
+	session *Session
+	actor   *actor.PID
+	pid     *actor.PID // its own
+	gone    atomic.Bool
+}
+
+// tell sends the actor a message of the library.
+func (w *watch) tell(message any) {
+	process, _ := w.session.broker.system.ProcessRegistry.Get(w.actor)
+	process.SendSystemMessage(w.actor, message)
+}
+
+// end follows the end of the session.
+func (w *watch) end() {
+	system := w.session.broker.system
+	if !w.gone.Load() {
+		system.Root.Send(w.actor, &SessionEnded{Session: w.session, Err: w.session.Err()})
+		w.tell(&actor.Unwatch{Watcher: w.pid})
+	}
+	system.ProcessRegistry.Remove(w.pid)
+}
+
+// SendSystemMessage implements actor.Process.
+func (w *watch) SendSystemMessage(_ *actor.PID, message any) {
+	if _, terminated := message.(*actor.Terminated); terminated {
+		w.gone.Store(true)
+		w.session.Close()
+	}
+}
+
+// SendUserMessage implements actor.Process. Nobody has reason to send one.
+func (w *watch) SendUserMessage(*actor.PID, any) {}
+
+// Stop implements actor.Process.
+func (w *watch) Stop(*actor.PID) { w.session.Close() }
+
+// LogValue implements slog.LogValuer: the log of dead letters, or a host's own, does not get what is for users alone.
+func (m *Message) LogValue() slog.Value { return slog.StringValue("message of a user") }
+
+// LogValue implements slog.LogValuer, as that of Message.
+func (e Envelope) LogValue() slog.Value { return slog.StringValue("envelope of a user") }
+
+// LogValue implements slog.LogValuer, as that of Message.
+func (o *Outcome) LogValue() slog.Value { return slog.AnyValue(o.Err) }
