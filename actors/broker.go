@@ -293,9 +293,9 @@ func (b *Broker) ask(ctx context.Context, o *op) (*op, error) {
 
 var errClosed = errors.New("the broker has shut down")
 
-// Ready says whether the node takes conns and the store answers.
+// Ready says whether the node takes conns and the store answers. It does not from the beginning of a shutdown on.
 func (b *Broker) Ready(ctx context.Context) error {
-	if b.closed.Load() {
+	if b.ending.Load() {
 		return errClosed
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)

@@ -109,18 +109,28 @@ func attach(t *testing.T, b *actors.Broker, id protocol.UserID, setup ...func(*c
 // connect is attach without the wait.
 func connect(t *testing.T, b *actors.Broker, id protocol.UserID, setup ...func(*conn)) *conn {
 	t.Helper()
+	c := newConn(t, b, id, setup...)
+	c.join(b, c)
+	return c
+}
+
+func newConn(t *testing.T, b *actors.Broker, id protocol.UserID, setup ...func(*conn)) *conn {
 	c := &conn{t: t, id: id, shard: b.ShardFor(id), room: -1}
 	c.cond = sync.NewCond(&c.mu)
-	profile := actors.Plain
 	for _, f := range setup {
 		f(c)
 	}
+	t.Cleanup(c.drop)
+	return c
+}
+
+// join hands the conn to the broker, as it is or wrapped.
+func (c *conn) join(b *actors.Broker, as actors.Conn) {
+	profile := actors.Plain
 	if c.v1 {
 		profile = actors.V1
 	}
-	c.shard.Post(job(func() { c.link = b.Attach(id, c, actors.AttachOptions{Profile: profile, Proven: c.proven}) }))
-	t.Cleanup(c.drop)
-	return c
+	c.shard.Post(job(func() { c.link = b.Attach(c.id, as, actors.AttachOptions{Profile: profile, Proven: c.proven}) }))
 }
 
 func v1(c *conn)     { c.v1 = true }
