@@ -48,7 +48,7 @@ type Event struct {
 }
 
 // maxEvents bounds the events that wait for subscribers.
-const maxEvents = 64 << 10
+const maxEvents = 8 << 10
 
 // herald publishes events on a goroutine of its own, so that a subscriber that blocks or panics harms no shard.
 type herald struct {

@@ -113,7 +113,7 @@ func TestEvents_SubscriberThatBlocksHarmsNobody(t *testing.T) {
 	})
 	a := attach(t, b, alice)
 	nobody := protocol.NewUserID([]byte("nobody"))
-	for range 70 {
+	for range 9 {
 		a.do(func() {
 			for range 1000 {
 				a.link.Submit(&actors.Submission{To: nobody, Size: 1})

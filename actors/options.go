@@ -136,6 +136,6 @@ func WithSystem(system *actor.ActorSystem, prefix string) Option {
 
 // WithEvents has the broker publish an *[Event] on the EventStream of its actor system whenever a user attaches or
 // detaches, and when mail is parked, refused or dropped: see [Broker.System]. Subscribers run one after the other on a
-// goroutine of the broker; when they fall 65,536 events behind, further ones are dropped, which Stats counts. Mail that
+// goroutine of the broker; when they fall 8,192 events behind, further ones are dropped, which Stats counts. Mail that
 // is delivered live makes no event and costs nothing, with this option or without.
 func WithEvents() Option { return func(c *config) { c.events = true } }
