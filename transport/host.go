@@ -27,7 +27,7 @@ func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 		return true
 	}
 	authority, ok := protocol.Authority(string(host))
-	if ok && (isLoopbackName(authority) || slices.Contains(s.opts.PublicHosts, authority)) || forwarded(&ctx.Request.Header) {
+	if name := nameOf(authority); ok && (isLoopbackName(name) || s.isPublic(name)) || forwarded(&ctx.Request.Header) {
 		return true
 	}
 	s.strangeHost.Do(func() {
@@ -36,13 +36,22 @@ func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// isLoopbackName reports whether an authority is a name that is never looked up elsewhere than on the machine itself
-// (RFC 6761, section 6.3), or one of its addresses.
-func isLoopbackName(authority string) bool {
-	name := authority
-	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, ']') {
-		name = name[:at]
+// isPublic reports whether a name is that of a public host. It need not have its port: no stranger's name would do.
+func (s *Server) isPublic(name string) bool {
+	return slices.ContainsFunc(s.opts.PublicHosts, func(host string) bool { return nameOf(host) == name })
+}
+
+// nameOf cuts the port off an authority.
+func nameOf(authority string) string {
+	if at := strings.LastIndexByte(authority, ':'); at > strings.LastIndexByte(authority, ']') {
+		return authority[:at]
 	}
+	return authority
+}
+
+// isLoopbackName reports whether a name is one that is never looked up elsewhere than on the machine itself (RFC 6761,
+// section 6.3), or one of its addresses.
+func isLoopbackName(name string) bool {
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return true
 	}

@@ -28,13 +28,13 @@ func TestHost_OnLoopbackIsThisMachineOrAPublicOne(t *testing.T) {
 	})
 	for _, host := range []string{
 		addr, "localhost", "LOCALHOST:8080", "localhost.", "a.localhost:1", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:8080", "[::ffff:127.0.0.1]",
-		"chat.example", "CHAT.example.:443", "other.example:8443",
+		"chat.example", "CHAT.example.:443", "other.example:8443", "chat.example:8080", "other.example",
 	} {
 		named(t, addr, "GET", "/login/alice", host).want(t, 200, userBody("alice"))
 	}
 	for _, host := range []string{
 		"evil.example", "evil.example:8080", "localhost.evil.example", "notlocalhost", "127.0.0.1.evil.example", "127.0.0.1evil", "0.0.0.0", "[::]",
-		"192.0.2.1", "10.0.0.1:8080", "chat.example:8080", "other.example", "[localhost]", "::1]", "a,localhost", "localhost/", "2130706433",
+		"192.0.2.1", "10.0.0.1:8080", "chat.example.evil.example", "example", "[localhost]", "::1]", "a,localhost", "localhost/", "2130706433",
 	} {
 		for method, target := range map[string]string{"GET": "/login/mallory", "OPTIONS": "/login", "POST": "/login"} {
 			r := named(t, addr, method, target, host, "Content-Length: 0")

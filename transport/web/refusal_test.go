@@ -69,7 +69,7 @@ func TestRefusal_WhatIsNotEncrypted(t *testing.T) {
 }
 
 func TestRefusal_NoHTTPS(t *testing.T) {
-	s := enigmatest.Start(t, "--admin", "off")
+	s := enigmatest.Start(t, "--admin", "off", "--public-host", insecureHost)
 	u := newUser(t, "Alice", phone)
 	port := s.Addr[strings.LastIndex(s.Addr, ":"):]
 	u.allow("Cross-Origin-Opener-Policy") // which the browser ignores there, and says so
