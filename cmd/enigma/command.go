@@ -23,7 +23,9 @@ type command struct {
 
 // commands lists them in the order of the help. It is a function because help, which is one of them, reads it.
 func commands() []*command {
-	return []*command{serveCommand(), loadCommand(), versionCommand(), helpCommand()}
+	return []*command{
+		serveCommand(), keygenCommand(), idCommand(), sendCommand(), listenCommand(), loadCommand(), versionCommand(), helpCommand(),
+	}
 }
 
 // find returns the command of that name, or nil.

@@ -44,7 +44,7 @@ func run(sys *system, args []string) int {
 	}
 	// Joined errors have a line each: each gets the program's name, as grep and editors expect of a list of errors.
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(sys.err, "enigma: %s\n", line)
+		fmt.Fprintf(sys.err, "enigma: %s\n", strings.TrimPrefix(line, "enigma: ")) // the errors of the Go client have it
 	}
 	if errors.As(err, new(usageError)) {
 		return exitUsage

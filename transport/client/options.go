@@ -37,6 +37,7 @@ type config struct {
 	idle          time.Duration
 	answerTimeout time.Duration
 	lastSeq       uint64
+	state         func(connected bool)
 }
 
 const (
@@ -60,6 +61,7 @@ func newConfig(opts []Option) (*config, error) {
 		maxDelay:      30 * time.Second,
 		idle:          30 * time.Second,
 		answerTimeout: 15 * time.Second,
+		state:         func(bool) {},
 	}
 	for _, o := range opts {
 		o(c)
@@ -69,8 +71,8 @@ func newConfig(opts []Option) (*config, error) {
 
 func (c *config) check() error {
 	switch {
-	case c.dial == nil || c.log == nil:
-		return errors.New("enigma: WithDialer and WithLogger must not be given nil")
+	case c.dial == nil || c.log == nil || c.state == nil:
+		return errors.New("enigma: WithDialer, WithLogger and WithStateFunc must not be given nil")
 	case c.outbox < 1:
 		return fmt.Errorf("enigma: WithOutbox(%d): must be 1 or more", c.outbox)
 	case c.readLimit < 4096:
@@ -151,6 +153,11 @@ func WithBackoff(lowest, highest time.Duration) Option {
 func WithHeartbeat(idle, answer time.Duration) Option {
 	return func(c *config) { c.idle, c.answerTimeout = idle, answer }
 }
+
+// WithStateFunc sets what is called with false when the connection is lost, before each attempt to connect anew, and with
+// true when there is one again; not for the first connection, nor for the end of the Client. It is called on a goroutine of
+// the Client's, which does nothing else meanwhile.
+func WithStateFunc(f func(connected bool)) Option { return func(c *config) { c.state = f } }
 
 // WithLastSeq sets the [Message.Seq] up to which an earlier Client of this user, in an earlier process say, has
 // processed everything ([Client.Confirmed]). The server is told, and messages up to it are not surfaced again. It must

@@ -44,6 +44,7 @@ func (c *Client) redial(cause error, comeBack time.Duration) (*conn, error) {
 		c.attempt++
 		c.cfg.log.Info("enigma: not connected", slog.Any("cause", cause), slog.Duration("retry", wait),
 			slog.Int("attempt", c.attempt))
+		c.cfg.state(false)
 		if !sleep(c.life, wait) {
 			return nil, ErrClosed
 		}
@@ -51,6 +52,7 @@ func (c *Client) redial(cause error, comeBack time.Duration) (*conn, error) {
 		if cn, cause = c.reconnect(); cause == nil {
 			c.cfg.log.Info("enigma: connected again", slog.Bool("v1", cn.v1))
 			c.adopt(cn)
+			c.cfg.state(true)
 			return cn, nil
 		}
 	}
