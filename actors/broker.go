@@ -307,13 +307,16 @@ func (b *Broker) Ready(ctx context.Context) error {
 type AttachOptions struct {
 	Profile Profile
 	Proven  bool // it has proved possession of the user's key, by [protocol.Challenge.Verify]; the broker takes it as said
+	// Order tells which of two conns of a user is the newer one, whichever comes here first: the one with the higher
+	// number, of numbers that rise by one for each conn and may wrap around. Zero is newer than all.
+	Order uint32
 }
 
 // Attach makes conn the connection of a user, in place of a former one. The conn is told by Resume when that has
 // happened, or by Close why not. Call it on the user's shard.
 func (b *Broker) Attach(id protocol.UserID, conn Conn, opts AttachOptions) *Link {
 	s := b.ShardFor(id)
-	l := &Link{shard: s, conn: conn, profile: opts.Profile, proven: opts.Proven, id: id}
+	l := &Link{shard: s, conn: conn, profile: opts.Profile, proven: opts.Proven, order: opts.Order, id: id}
 	s.userFor(id).push(s.letter(letter{kind: letterAttach, link: l}))
 	return l
 }

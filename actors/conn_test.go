@@ -78,6 +78,7 @@ type conn struct {
 	link   *actors.Link // of the shard
 	v1     bool
 	proven bool
+	order  uint32
 	closed bool
 
 	mu      sync.Mutex
@@ -130,7 +131,8 @@ func (c *conn) join(b *actors.Broker, as actors.Conn) {
 	if c.v1 {
 		profile = actors.V1
 	}
-	c.shard.Post(job(func() { c.link = b.Attach(c.id, as, actors.AttachOptions{Profile: profile, Proven: c.proven}) }))
+	opts := actors.AttachOptions{Profile: profile, Proven: c.proven, Order: c.order}
+	c.shard.Post(job(func() { c.link = b.Attach(c.id, as, opts) }))
 }
 
 func v1(c *conn)     { c.v1 = true }

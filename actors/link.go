@@ -46,6 +46,7 @@ type Link struct {
 	inFlight, size  int32  // envelopes and bytes submitted and not settled
 	owed            int32  // answers in ctl
 
+	order    uint32 // of its beginning; 0: unknown
 	lastSeen stamp
 	stopped  stamp // since when paused
 	missed   uint8 // liveness Pings in a row without a frame
@@ -61,6 +62,16 @@ type Link struct {
 	ctlCut  bool // ctl begins within a frame
 
 	id protocol.UserID
+}
+
+// mostOvertaken bounds how many conns may have begun after one and still be attached before it: so a conn that has stayed
+// until the numbers have wrapped around is not taken for a newer one.
+const mostOvertaken = 1 << 16
+
+// newerThan says that l began after a conn that comes only now, and that has no proof to set against that.
+func (l *Link) newerThan(late *Link) bool {
+	ahead := l.order - late.order
+	return l.order != 0 && late.order != 0 && ahead != 0 && ahead < mostOvertaken && (l.proven || !late.proven)
 }
 
 // window is the outcomes of the tickets from the first unsettled one on.

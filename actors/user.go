@@ -246,9 +246,14 @@ func (u *user) attach(l *Link) {
 	}
 }
 
-// join makes l the user's conn: the newest wins.
+// join makes l the user's conn: the newest wins. On a machine with much to do a conn that its client has given up long ago
+// may come here after the next one.
 func (u *user) join(l *Link) {
 	if old := u.link; old != nil {
+		if old.newerThan(l) {
+			l.expel(protocol.CodeReplaced, protocol.CloseReplaced)
+			return
+		}
 		old.expel(protocol.CodeReplaced, protocol.CloseReplaced)
 	}
 	u.link, l.user = l, u

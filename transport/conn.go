@@ -80,6 +80,7 @@ type conn struct {
 	excess   int32         // frames refused since it was
 	id       protocol.UserID
 	flags    connFlags
+	order    uint32 // of its upgrade
 }
 
 func (c *conn) is(f connFlags) bool { return c.flags&f != 0 }
@@ -97,7 +98,7 @@ func (c *conn) start() {
 
 // join hands the conn to the broker. It reads nothing before the first Resume.
 func (c *conn) join(proven bool) {
-	opts := actors.AttachOptions{Profile: actors.Plain, Proven: proven}
+	opts := actors.AttachOptions{Profile: actors.Plain, Proven: proven, Order: c.order}
 	if c.is(speaksV1) {
 		opts.Profile = actors.V1
 	}

@@ -92,7 +92,7 @@ func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte)
 		}
 	}
 	shard := s.broker.ShardFor(hs.id)
-	c := conn{loop: s.loopFor(shard), count: count, id: hs.id}
+	c := conn{loop: s.loopFor(shard), count: count, id: hs.id, order: hs.order}
 	if hs.profile == actors.V1 {
 		c.set(speaksV1)
 	}

@@ -120,6 +120,7 @@ func (e *entrance) message(ev *event) {
 		e.refuse()
 		return
 	}
+	e.conn.order = e.conn.loop.server.nextOrder() // what its client did last counts
 	proof, ok := f.Proof()
 	switch {
 	case !ok:

@@ -119,3 +119,26 @@ func TestEntrance_IsNotForUnknownUsers(t *testing.T) {
 		c.wantClose(4404)
 	})
 }
+
+// A client whose connection is broken makes a new one. The server may be slow to take the first: it comes late then, and
+// must not replace the second.
+func TestUpgrade_OvertakenByTheNextReplacesNobody(t *testing.T) {
+	onAll(t, func(t *testing.T, b backend) {
+		n := b.startBroker(t)
+		slow := slowKeys{n.broker, make(chan struct{}), make(chan struct{})}
+		n.server, n.addr = serve(t, slow, transport.Options{})
+		id := n.login("alice")
+		late := &wsConn{rawConn: dial(t, n.addr), id: id}
+		late.send(upgradeRequest("/ws/"+id.String(), offerV1))
+		<-slow.asked
+		c := n.upgrade(id).attached()
+		close(slow.hold)
+		if r := late.response("GET"); r.StatusCode != 101 {
+			t.Fatalf("%d %s", r.StatusCode, r.body)
+		}
+		late.want(string(protocol.AppendV1Error(nil, protocol.CodeReplaced, nil, nil)))
+		late.wantClose(4409)
+		c.sendText(envelope(id, id, "still here"))
+		c.want(envelope(id, id, "still here"))
+	})
+}

@@ -72,8 +72,9 @@ type Server struct {
 	logins   rateTable
 	counts   connCounts
 	places   places
-	crowded  spell       // times in which there was no place
-	starved  spell       // times in which nothing could be accepted
+	crowded  spell // times in which there was no place
+	starved  spell // times in which nothing could be accepted
+	upgrades atomic.Uint32
 	draining atomic.Bool // nothing new is taken
 	stopping atomic.Bool // Shutdown was called
 	meter    meter

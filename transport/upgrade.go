@@ -27,6 +27,7 @@ type handshake struct {
 	id       protocol.UserID
 	profile  actors.Profile
 	source   source
+	order    uint32    // among all upgrades: who has an answer to one and asks for another gets a higher one
 	entrance *entrance // nil for a conn that attaches at once
 }
 
@@ -42,7 +43,7 @@ func (s *Server) upgrade(ctx *fasthttp.RequestCtx) {
 		fail(ctx, protocol.CodeStoreUnavailable)
 		return
 	}
-	hs := handshake{source: s.sourceOf(ctx)}
+	hs := handshake{source: s.sourceOf(ctx), order: s.nextOrder()}
 	if !s.reserve(ctx.Conn(), hs.source) {
 		fail(ctx, protocol.CodeRateLimited)
 		return
@@ -61,6 +62,14 @@ func (s *Server) upgrade(ctx *fasthttp.RequestCtx) {
 	h.Set(fasthttp.HeaderSecWebSocketAccept, acceptKey(key))
 	ctx.SetStatusCode(fasthttp.StatusSwitchingProtocols)
 	ctx.Hijack(func(nc net.Conn) { s.adopt(nc, hs) })
+}
+
+// nextOrder returns the number of an upgrade, which is never zero.
+func (s *Server) nextOrder() uint32 {
+	if n := s.upgrades.Add(1); n != 0 {
+		return n
+	}
+	return s.upgrades.Add(1)
 }
 
 // checkUpgrade returns the Sec-WebSocket-Key of an upgrade request (RFC 6455, section 4.2.1), or what is wrong with it.
