@@ -127,6 +127,7 @@ func TestUpgrade_OvertakenByTheNextReplacesNobody(t *testing.T) {
 		n := b.startBroker(t)
 		slow := slowKeys{n.broker, make(chan struct{}), make(chan struct{})}
 		n.server, n.addr = serve(t, slow, transport.Options{})
+		n.endBroker()
 		id := n.login("alice")
 		late := &wsConn{rawConn: dial(t, n.addr), id: id}
 		late.send(upgradeRequest("/ws/"+id.String(), offerV1))

@@ -19,7 +19,9 @@ import (
 // TestControl_StoresThatForgetAreFound kills a server whose store is its own memory, and a Redis that writes nothing to
 // the disk. What was acknowledged is gone.
 func TestControl_StoresThatForgetAreFound(t *testing.T) {
+	t.Parallel()
 	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
 		s := newSite(t, append([]string{"--store", "memory"}, roomy...)...)
 		l := newLoad(t, s, usual)
 		l.start()
@@ -29,6 +31,7 @@ func TestControl_StoresThatForgetAreFound(t *testing.T) {
 		expectLoss(t, l)
 	})
 	t.Run("redis without a file", func(t *testing.T) {
+		t.Parallel()
 		redis := redistest.Start(t, "--appendonly", "no")
 		s := newSite(t, append([]string{"--store", redis.URL()}, roomy...)...)
 		l := newLoad(t, s, usual)

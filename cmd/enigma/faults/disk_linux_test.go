@@ -75,6 +75,7 @@ func (b *ballast) drop() {
 
 // TestDisk_FullUnderLoad takes the space away, first to just below the floor, then all of it.
 func TestDisk_FullUnderLoad(t *testing.T) {
+	t.Parallel()
 	dir := mountDisk(t, 384)
 	o := newOutage(t, "--store", filepath.Join(dir, "store"), "--min-free", "64MiB")
 	b := &ballast{t, dir, filepath.Join(dir, "ballast")}
@@ -146,6 +147,7 @@ const syncCalls = "fsync,fdatasync,sync_file_range,msync"
 // TestDisk_FailsUnderLoad has the disk fail in the ways in which disks fail. The server must not go on as if nothing
 // had been: it ends, with a status that says so, and the next one finds all that was acknowledged.
 func TestDisk_FailsUnderLoad(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]struct {
 		calls, injection string
 		onLog            bool // the log of the store only
@@ -155,6 +157,7 @@ func TestDisk_FailsUnderLoad(t *testing.T) {
 		"log full":  {"write,pwrite64,writev", "error=ENOSPC", true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			o := newOutage(t, "--store", dir, "--shutdown-timeout", "2s")
 			o.probe.stop() // its connections end with the server

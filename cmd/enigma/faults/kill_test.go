@@ -17,8 +17,10 @@ var stores = map[string]func(t *testing.T) string{
 // TestKill_LosesNothingAcknowledged kills the server under load, again and again, at moments of chance: while batches
 // are being stored, while mailboxes are being read, soon after the start.
 func TestKill_LosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, append([]string{"--store", store(t)}, roomy...)...)
 			l := newLoad(t, s, usual)
 			l.start()

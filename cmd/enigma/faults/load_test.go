@@ -39,8 +39,8 @@ type crowd struct {
 	size                   int // bytes of a payload
 }
 
-// usual is a load of over 2,000 messages per second.
-var usual = crowd{steady: 4, flapping: 4, away: 3, rate: 2600, size: 200}
+// usual is a load of over 2,000 messages per second, of half as many under the race detector.
+var usual = crowd{steady: 4, flapping: 4, away: 3, rate: 2600 / min(slowdown, 2), size: 200}
 
 // newLoad logs the users in. Everybody writes to everybody, to himself too.
 func newLoad(t testing.TB, s *site, c crowd) *load {

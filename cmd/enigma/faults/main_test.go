@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -11,7 +12,14 @@ import (
 	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 )
 
+// together is how many of the tests that say so run at a time: more than there are processors, for they wait a lot.
+const together = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", together); err != nil {
+		panic(err) // it is a flag of every test
+	}
 	status := enigmatest.Main(m)
 	if err := goleak.Find(); err != nil && status == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines are left:", err)
@@ -33,7 +41,7 @@ func pick[T any](short, long T) T {
 
 // within is how long anything may take that ought to happen soon. It is far above what a loaded machine needs, and
 // reached only by a failure.
-const within = 20 * time.Second
+const within = 40 * time.Second
 
 // await polls until is holds. What another process does cannot be waited for in any other way.
 func await(t testing.TB, what string, is func() bool) {

@@ -18,6 +18,7 @@ func newRedisOutage(t *testing.T) (*outage, *redistest.Server) {
 
 // TestRedis_KilledUnderLoad kills the store, not the server, and starts it again.
 func TestRedis_KilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	o, redis := newRedisOutage(t)
 	for round := range pick(2, 50) {
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
@@ -52,6 +53,7 @@ func TestRedis_PausedUnderLoad(t *testing.T) {
 // TestRedis_FullUnderLoad takes the store's memory away. Mail is refused; what is stored can still be read and
 // confirmed.
 func TestRedis_FullUnderLoad(t *testing.T) {
+	t.Parallel()
 	o, redis := newRedisOutage(t)
 	for round := range pick(2, 50) {
 		reader := o.fillReader(round)
