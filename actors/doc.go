@@ -29,6 +29,24 @@
 // What crosses goroutines: jobs posted to a shard ([Shard.Post]), requests to a persister, and its answers, which are
 // jobs again. Everything else happens on one shard's goroutine, and must not block there.
 //
+// # For hosts
+//
+// A program needs a [Store] and [New]. Then, simplest first:
+//
+//	Broker.Submit, SubmitFunc, SubmitFor    send for a user, with the outcome as a result, by a function, or as a message
+//	Broker.Connect                          receive for a user, by Session.Receive on any goroutine
+//	Broker.ConnectActor                     the same for an actor of the host, in its own mailbox
+//	Broker.Attach, with a Conn, and a Link  a front end of one's own: frames, on the shard's goroutine ([Shard.Post])
+//	WithPoller                              the same with sockets, which the shard then waits on itself
+//	WithSystem                              run in the host's actor system
+//	WithEvents                              hear who comes and goes, and what is parked, refused and dropped
+//	Broker.Stats, Ready                     what to watch
+//	Broker.Shutdown                         store everything, stop the broker's actors and goroutines, and nothing else
+//
+// The Examples show them. A broker has no global state, logs only to [WithLogger], registers no metrics, and closes
+// neither the store nor a system it was given. Several may run in one process, and in one system. Code of the host that
+// the broker calls (conns, stores, functions, subscribers) must not block; where it panics, one user or one call ends.
+//
 // # Promises
 //
 //   - An acknowledged envelope is stored or confirmed. A plain one whose submission drew no error is stored, confirmed,
