@@ -148,7 +148,7 @@ export class Messenger extends EventTarget {
 
   #connectionIs(state) {
     if (state.name === 'ready') {
-      this.#outbox.connected();
+      this.#outbox.connected(state.limits?.maxMessage ?? Infinity);
       this.#inbox.retry();
     } else {
       this.#outbox.disconnected();

@@ -10,6 +10,7 @@
 
 import { asReceipt, maxReceipts, newId, seal } from '../crypto/letter.js';
 
+const envelope = 200; // bytes of a frame around its payload, at the most
 const window = 64; // entries sent and not acknowledged
 const firstHold = 5_000; // ms that a recipient is left alone after a refusal for now
 const longestHold = 300_000; // ms
@@ -35,6 +36,7 @@ export class Outbox {
   #holds = new Map(); // recipient: {until, delay, code}
   #timer = 0;
   #connected = false;
+  #maxMessage = Infinity;
 
   constructor({ db, me, contacts, write, changed }) {
     this.#db = db;
@@ -48,9 +50,10 @@ export class Outbox {
     this.#queue = await this.#db.read(['outbox'], ({ outbox }) => outbox.all());
   }
 
-  /** connected begins anew on a connection that is ready. */
-  connected() {
+  /** connected begins anew on a connection that is ready. maxMessage is the server's bound on a frame, in bytes. */
+  connected(maxMessage) {
     this.#connected = true;
+    this.#maxMessage = maxMessage;
     this.#flying.clear();
     this.#holds.clear();
     this.payReceipts();
@@ -129,6 +132,11 @@ export class Outbox {
     for (const entry of this.#queue) {
       if (this.#flying.size >= window) break;
       if (this.#flying.has(entry.n) || this.#holds.get(entry.to)?.until > now) continue;
+      if (entry.payload.length + envelope > this.#maxMessage) {
+        // The server would close the connection over it, each time anew.
+        this.#settle(entry.id, entry.to, 'failed');
+        return; // settling pumps
+      }
       if (!this.#write({ type: 'send', id: entry.id, to: entry.to, payload: entry.payload })) break;
       this.#flying.add(entry.n);
     }

@@ -31,6 +31,7 @@ export class List {
   #choose;
   #add;
   #open = null;
+  #items = new Map(); // by id of the contact
 
   constructor(messenger, { choose, add }) {
     this.#messenger = messenger;
@@ -62,26 +63,39 @@ export class List {
     const query = $('search').value.trim().toLowerCase();
     const matches = (contact) => contacts.title(contact).toLowerCase().includes(query) || contact.id.startsWith(query);
     const found = contacts.list().filter((contact) => query === '' || matches(contact));
-    const focused = document.activeElement?.closest?.('#list button')?.dataset.id;
-    const items = found.map((contact) => h('li', {}, this.#row(contact)));
-    $('list').replaceChildren(...items, ...(items.length === 0 ? [this.#nothing(query)] : []));
-    if (focused) $('list').querySelector(`[data-id="${focused}"]`)?.focus();
+    const items = found.map((contact) => this.#item(contact));
+    const shown = items.length > 0 ? items : [this.#nothing(query)];
+    // What stands where it should is not touched: a row that is taken out loses the focus, or the click it is getting.
+    if (shown.length !== $('list').childElementCount || shown.some((item, i) => item !== $('list').children[i])) {
+      const focused = document.activeElement;
+      $('list').replaceChildren(...shown);
+      if (focused.matches('.row') && focused.isConnected) focused.focus();
+    }
     const unread = contacts.list().reduce((sum, contact) => sum + contact.unread, 0);
     document.title = unread > 0 ? `(${unread}) Enigma` : 'Enigma';
   }
 
-  #row(contact) {
+  /** item is the entry of a contact, the same one each time. */
+  #item(contact) {
+    let item = this.#items.get(contact.id);
+    if (!item) {
+      item = h('li', {}, h('button', { type: 'button', 'data-id': contact.id, on: { click: () => this.#choose(contact.id) } }));
+      this.#items.set(contact.id, item);
+    }
+    const row = item.firstElementChild;
+    const active = contact.id === this.#open;
+    row.className = `row${active ? ' active' : ''}${contact.unread > 0 ? ' unread' : ''}`;
+    if (active) row.setAttribute('aria-current', 'true');
+    else row.removeAttribute('aria-current');
+    row.replaceChildren(...this.#content(contact));
+    return item;
+  }
+
+  #content(contact) {
     const title = this.#messenger.contacts.title(contact);
     const { last, unread } = contact;
-    return h(
-      'button',
-      {
-        type: 'button',
-        class: `row${contact.id === this.#open ? ' active' : ''}${unread > 0 ? ' unread' : ''}`,
-        'aria-current': contact.id === this.#open ? 'true' : null,
-        'data-id': contact.id,
-        on: { click: () => this.#choose(contact.id) },
-      },
+    const verified = contact.verified ? [icon('shield', 'icon tiny verified'), hidden(', verified')] : [];
+    return [
       avatar(contact.id, contact.name),
       h(
         'span',
@@ -89,7 +103,7 @@ export class List {
         h(
           'span',
           { class: 'row-top' },
-          h('span', { class: 'row-name' }, title, contact.verified && icon('shield', 'icon tiny verified'), contact.verified && hidden(', verified')),
+          h('span', { class: 'row-name' }, h('span', { class: 'cut' }, title), verified),
           last && h('time', { class: 'row-time', datetime: new Date(last.time).toISOString() }, brief(last.time)),
         ),
         h(
@@ -100,7 +114,7 @@ export class List {
           unread > 0 && h('span', { class: 'badge' }, String(unread), hidden(unread === 1 ? ' unread message' : ' unread messages')),
         ),
       ),
-    );
+    ];
   }
 
   #nothing(query) {

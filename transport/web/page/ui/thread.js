@@ -88,7 +88,7 @@ export class Thread {
       h(
         'span',
         { class: 'thread-name' },
-        h('strong', {}, title, contact.verified && icon('shield', 'icon tiny verified')),
+        h('strong', {}, h('span', { class: 'cut' }, title), contact.verified && icon('shield', 'icon tiny verified')),
         h('span', { class: 'quiet' }, icon('lock', 'icon tiny'), contact.verified ? 'Encrypted and verified' : 'End-to-end encrypted'),
       ),
       hidden('Details'),
