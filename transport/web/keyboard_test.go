@@ -66,6 +66,7 @@ func TestKeyboard_DoesEverything(t *testing.T) {
 
 	// A dialog keeps the focus, closes on Escape and gives it back.
 	alice.press(escape)
+	alice.until("!document.querySelector('#open').checkVisibility()")
 	alice.press('?')
 	alice.sees("dialog", "New conversation")
 	for range 3 {

@@ -44,6 +44,7 @@ func (u *user) scene(name string) {
 		u.named(where)
 		u.shot(name + "-" + look.name)
 	}
+	u.run(chromedp.EmulateViewport(desktop[0], desktop[1]))
 }
 
 // readable checks the contrast of every text with its ground (WCAG 2.2, 1.4.3), and that nothing is wider than the
@@ -161,22 +162,32 @@ func TestLook_EveryScene(t *testing.T) {
 		other.says(map[string]string{"Samuel Okafor": "Sent you the photos from the workshop", "Ingrid": "ok, see you at eight", "Tomás Rey": "¿Vienes el domingo?", "Mum": "Call me when you have a minute ❤"}[name])
 		other.marked("", "delivered")
 		alice.rename(other.id(), name)
+		if name == "Mum" {
+			alice.choose("Noor Haddad")
+			other.says("It is nothing bad!")
+			other.marked("nothing bad", "delivered")
+		}
 	}
+	alice.click("#contact-button")
+	alice.click("#verified")
+	alice.press(escape)
+	alice.sees("#contact-button", "Encrypted and verified")
 	alice.choose("Noor Haddad")
+	alice.until("document.activeElement.id === 'text'")
 	alice.scene("talk")
 	bob.scene("stranger")
 	alice.click("#contact-button")
 	alice.scene("contact")
 	alice.press(escape)
-	alice.size(desktop)
 	alice.click("#me-button")
 	alice.scene("share")
 	alice.press(escape)
-	alice.size(desktop)
 	alice.click("#new-button")
 	alice.scene("add")
 	alice.press(escape)
 	alice.press('?')
+	alice.sees("dialog", "Conversation above")
+	alice.scene("keys")
 }
 
 // rename opens a stranger's conversation, accepts it and gives it a name.
@@ -189,10 +200,4 @@ func (u *user) rename(id, name string) {
 	u.press(enter)
 	u.press(escape)
 	u.sees("#list", name)
-}
-
-// size makes the window as large as a device's.
-func (u *user) size(size [2]int64) {
-	u.t.Helper()
-	u.run(chromedp.EmulateViewport(size[0], size[1]))
 }

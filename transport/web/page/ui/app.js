@@ -136,7 +136,7 @@ export class App {
   #fillEmpty() {
     $('empty').replaceChildren(
       icon('logo', 'logo large'),
-      h('h2', {}, 'Nothing is open'),
+      h('h2', {}, 'Your messages'),
       h('p', { class: 'quiet' }, 'Choose a conversation, or begin one.'),
       h(
         'div',

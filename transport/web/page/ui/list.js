@@ -121,7 +121,12 @@ export class List {
     const id = findUserId(query);
     if (id) return h('li', { class: 'list-empty' }, h('p', {}, 'That looks like an id.'), button('Write to it', () => this.#add(id), { kind: 'tonal', picture: 'add' }));
     if (query) return h('li', { class: 'list-empty' }, h('p', {}, 'Nobody by that name.'));
-    return h('li', { class: 'list-empty' }, h('p', {}, 'No conversations yet.'), button('Add someone', () => this.#add(''), { kind: 'tonal', picture: 'add' }));
+    return h(
+      'li',
+      { class: 'list-empty' },
+      h('p', {}, h('strong', {}, 'No conversations yet'), h('br'), 'Share your link, or add someone by theirs.'),
+      button('Add someone', () => this.#add(''), { kind: 'tonal', picture: 'add' }),
+    );
   }
 
   #searchKey(event) {

@@ -10,6 +10,9 @@ import { copy } from './toast.js';
 
 const link = (id) => new URL(`#${id}`, base).href;
 
+/** grouped is an id in groups of four, for eyes; an id with spaces is taken wherever one is asked for. */
+const grouped = (id) => id.match(/.{4}/g).join(' ');
+
 const lieText =
   'The server gave a key that does not belong to this id. Whoever made that key could read what you write to it. Either the server is not to be trusted, or somebody has got between it and you. Nothing was sent.';
 
@@ -18,7 +21,7 @@ export function warnOfLie(id) {
   openDialog({
     title: 'This is not their key',
     kind: 'alert',
-    body: [h('div', { class: 'warning' }, icon('alert'), h('p', {}, lieText)), h('p', { class: 'quiet' }, 'Id: ', h('code', { class: 'id' }, id))],
+    body: [h('div', { class: 'warning' }, icon('alert'), h('p', {}, lieText)), h('p', { class: 'quiet' }, 'Id: ', h('code', { class: 'id' }, grouped(id)))],
     actions: [h('button', { type: 'button', class: 'button danger', on: { click: (event) => event.target.closest('dialog').close() } }, 'I understand')],
   });
 }
@@ -114,7 +117,7 @@ export function about(messenger, contact, gone) {
 }
 
 const idLine = (id, label = 'Id') =>
-  h('div', { class: 'id-line' }, h('span', { class: 'label' }, label), h('code', { class: 'id' }, id), button('Copy', () => copy(id, 'Id'), { kind: 'small', picture: 'copy' }));
+  h('div', { class: 'id-line' }, h('span', { class: 'label' }, label), h('code', { class: 'id' }, grouped(id)), button('Copy', () => copy(id, 'Id'), { kind: 'small', picture: 'copy' }));
 
 /** safety is the number to compare, and the box to tick when it is the same. */
 function safety(messenger, contact) {
