@@ -7,6 +7,9 @@
 //
 // Only after step 3 may the server forget an envelope. One whose sender's key cannot be had now, or that comes with a
 // key that is not the sender's, is held and tried again on the next connection: nothing is lost by a lie.
+//
+// What comes twice is known by who sent it and the id inside, never by its sequence number: a server could make that up,
+// or begin anew with a new store, and would silence everybody with it.
 
 import { asText, open } from '../crypto/letter.js';
 import { KeyMismatch, RequestError } from '../net/api.js';
@@ -20,7 +23,7 @@ export class Inbox {
   #contacts;
   #outbox;
   #on; // handlers: message(contact, message), lie(id), confirm(seq), failed(error), visible(id)
-  #seq = 0; // the highest that is processed
+  #seq = 0; // of the last one that is processed
   #waiting = 0;
   #chain = Promise.resolve();
   #broken = false;
@@ -37,7 +40,7 @@ export class Inbox {
     this.#seq = (await this.#db.read(['meta'], ({ meta }) => meta.get('seq'))) ?? 0;
   }
 
-  /** seq is the highest sequence number processed. */
+  /** seq is the sequence number of the last envelope processed, 0 for none. */
   get seq() {
     return this.#seq;
   }
@@ -45,9 +48,7 @@ export class Inbox {
   /** take queues a message frame. */
   take(frame) {
     if (!Number.isSafeInteger(frame.seq) || typeof frame.from !== 'string') return;
-    this.#queue(async () => {
-      if (frame.seq > this.#seq) await this.#process(frame, false);
-    });
+    this.#queue(() => this.#process(frame, false));
   }
 
   /** retry goes through what was held. */

@@ -81,6 +81,11 @@ export class Messenger extends EventTarget {
     this.#connection.hurry();
   }
 
+  /** doubt connects again if the connection may be dead without anybody having said so. */
+  doubt() {
+    this.#connection.doubt();
+  }
+
   get connection() {
     return this.#connection.state;
   }

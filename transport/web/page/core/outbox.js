@@ -74,7 +74,8 @@ export class Outbox {
   /** send writes a text to a contact and returns the message, as it stands in the store. */
   send(contact, text) {
     return this.#inOrder(async () => {
-      const content = { type: 'text', id: newId(), time: Date.now(), text };
+      // A lone surrogate has no bytes in UTF-8.
+      const content = { type: 'text', id: newId(), time: Date.now(), text: text.toWellFormed() };
       const payload = await seal(this.#me, contact, content);
       const message = { contact: contact.id, id: content.id, out: 1, text, time: content.time, state: 'queued' };
       await this.#enqueue({ id: content.id, to: contact.id, payload, text: true }, async (stores) => {

@@ -38,7 +38,7 @@ export function backoff(attempt, random) {
  *
  *   state({name, reason, at})  name: connecting, ready, waiting (until at, ms since the epoch), replaced, refused, stopped
  *   frame(frame)               every frame after ready, but those about the connection itself
- *   resumeAt()                 the highest seq processed, for the first recv; 0 for none
+ *   resumeAt()                 the last seq processed, for the first recv; 0 for none
  */
 export class Connection {
   #me;
@@ -90,6 +90,12 @@ export class Connection {
     if (this.#state.name !== 'waiting') return;
     this.#attempt = 0;
     this.#connect();
+  }
+
+  /** doubt drops a connection that may well be dead, because the network has changed, and connects again. */
+  doubt() {
+    if (this.#state.name === 'ready') this.#lost('MUTE');
+    else this.hurry();
   }
 
   /** send writes a frame, or returns false when there is no connection to write it to. */

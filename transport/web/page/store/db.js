@@ -7,7 +7,7 @@
 //   owed       [contact, id] of every text whose receipt has not been written yet
 //   outbox     by n: {n, id, to, payload, text}, sealed and not yet acknowledged by the server
 //   held       by seq: envelopes that cannot be opened before their sender's key can be had
-//   meta       "seq": the highest sequence number processed
+//   meta       "seq": the sequence number of the last envelope processed
 //
 // A change that spans stores is one transaction: after a crash a text is there with its receipt owed, or not at all.
 

@@ -85,7 +85,7 @@ export class App {
   #surroundings() {
     window.addEventListener('popstate', () => this.#close());
     window.addEventListener('hashchange', () => this.#followLink());
-    window.addEventListener('online', () => this.#messenger.hurry());
+    window.addEventListener('online', () => this.#messenger.doubt());
     // Browsers close the connection of a page that is left when they get round to it; until then mail would go there.
     window.addEventListener('pagehide', () => this.#messenger.stop());
     window.addEventListener('focus', () => this.#thread.seen());
