@@ -19,6 +19,8 @@ func greet(w io.Writer, scheme string, front, admin net.Listener) error {
 	alice, bob := protocol.NewUserID([]byte("alice")), protocol.NewUserID([]byte("bob"))
 	text := fmt.Sprintf("listening on %s://%s\n", scheme, front.Addr())
 	text += fmt.Sprintf(`
+In a browser:
+  %[1]s://%[2]s/
 Log two users in; any text is a key to try with:
   curl %[1]s://%[2]s/login/alice
   curl %[1]s://%[2]s/login/bob
