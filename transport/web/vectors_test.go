@@ -60,8 +60,9 @@ func crypt[T any](u *user, body string, args ...any) T {
 // anyPage is a user at the gate, for what needs modules alone.
 func anyPage(t *testing.T) *user {
 	t.Helper()
+	s := enigmatest.Start(t, "--admin", "off")
 	u := newUser(t, "Somebody", desktop)
-	u.open(enigmatest.Start(t, "--admin", "off").URL("/"))
+	u.open(s.URL("/"))
 	return u
 }
 
