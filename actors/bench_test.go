@@ -54,8 +54,8 @@ func attachSink(b *actors.Broker, id protocol.UserID) *sink {
 	return c
 }
 
-func benchBroker(b *testing.B) *actors.Broker {
-	broker, err := actors.New(actors.WithStore(newMemory()))
+func benchBroker(b *testing.B, opts ...actors.Option) *actors.Broker {
+	broker, err := actors.New(append(opts, actors.WithStore(newMemory()))...)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,13 +76,12 @@ func benchLogin(b *testing.B, broker *actors.Broker, key string) protocol.UserID
 func BenchmarkTell(b *testing.B) {
 	for _, users := range []int{1, 1000} {
 		for _, batch := range []int{1, 16, 128} {
-			b.Run(fmt.Sprintf("users=%d/batch=%d", users, batch), func(b *testing.B) { benchmarkTell(b, users, batch) })
+			b.Run(fmt.Sprintf("users=%d/batch=%d", users, batch), func(b *testing.B) { benchmarkTell(b, benchBroker(b), users, batch) })
 		}
 	}
 }
 
-func benchmarkTell(b *testing.B, users, batch int) {
-	broker := benchBroker(b)
+func benchmarkTell(b *testing.B, broker *actors.Broker, users, batch int) {
 	from := attachSink(broker, benchLogin(b, broker, "sender"))
 	to := make([]protocol.UserID, users)
 	frames := make([][]byte, users)

@@ -97,6 +97,9 @@ func New(opts ...Option) (*Broker, error) {
 	b.log = b.config.logger
 	b.budget.limit = b.config.memory
 	b.mark = b.nonce()
+	if b.config.events {
+		b.herald = newHerald()
+	}
 	b.setWall()
 	b.system = b.config.system
 	if b.system == nil {
@@ -110,8 +113,7 @@ func New(opts ...Option) (*Broker, error) {
 		b.undo()
 		return nil, err
 	}
-	if b.config.events {
-		b.herald = newHerald()
+	if b.herald != nil {
 		go b.publish()
 	}
 	b.tasks.Go(func() { b.seqs.keep(b) })

@@ -250,6 +250,59 @@ func TestPanic_OfAnOutcomesFunctionHarmsNobody(t *testing.T) {
 	}
 }
 
+// poller waits as the default one does, and panics once it is told to.
+type poller struct {
+	wake  chan struct{}
+	armed atomic.Bool
+}
+
+func (p *poller) Wait(timeout time.Duration) {
+	if p.armed.Swap(false) {
+		panic("poller exploded")
+	}
+	select {
+	case <-p.wake:
+	case <-time.After(timeout):
+	}
+}
+
+func (p *poller) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *poller) Close() error { return nil }
+
+// Jobs, timers and pollers of a front end are its own affair; the shard and its users go on.
+func TestPanic_OfAFrontEndLeavesTheShardRunning(t *testing.T) {
+	p := &poller{wake: make(chan struct{}, 1)}
+	b := newBroker(t, newMemory(), actors.WithLogger(quiet()),
+		actors.WithPoller(func(*actors.Shard) (actors.Poller, error) { return p, nil }))
+	c := attach(t, b, login(t, b, "bob"))
+	explode := job(func() { panic("job exploded") })
+	timer := actors.Timer{Fire: explode}
+	for name, provoke := range map[string]func(){
+		"job":        func() { c.shard.Post(explode) },
+		"after turn": func() { c.do(func() { c.shard.AfterTurn(explode) }) },
+		"timer":      func() { c.do(func() { c.shard.Set(&timer, 0) }) },
+		"poller":     func() { p.armed.Store(true); p.Wake() },
+	} {
+		before := b.Stats().Panics
+		provoke()
+		for b.Stats().Panics == before {
+		}
+		second := make(chan struct{})
+		c.do(func() {
+			c.shard.AfterTurn(job(func() { close(second) }))
+		})
+		<-second
+		c.send(c.id, name)
+		expect(t, c.next(), message(c.id, c.id, name))
+	}
+}
+
 // A conn that blocks its shard holds a shutdown up, but not for ever.
 func TestShutdown_EndsThoughAShardIsBlocked(t *testing.T) {
 	b, err := actors.New(actors.WithStore(newMemory()))

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
 	"github.com/enigma-protocol/enigma/persistence"
@@ -64,6 +65,33 @@ func (s *Shard) connPanicked(l *Link, reason any) {
 		return
 	}
 	u.panicked(reason)
+}
+
+// wait waits for input. What panics when it is handed on is the front end's own affair, but for the shard.
+func (s *Shard) wait(timeout time.Duration) {
+	defer s.survive("poller of a shard")
+	s.poller.Wait(timeout)
+}
+
+// runAfter runs the jobs that wait for the end of the turn from the at-th on, until one panics, and returns which is next.
+func (s *Shard) runAfter(at int) (next int) {
+	next = at
+	defer s.survive("job after a turn")
+	for next < len(s.after) {
+		job := s.after[next]
+		s.after[next] = nil
+		next++
+		job.Run()
+	}
+	return next
+}
+
+// survive counts and logs a panic, if there is one, and has the shard go on. It is for defer.
+func (s *Shard) survive(what string) {
+	if reason := recover(); reason != nil {
+		s.count(statPanics, 1)
+		s.broker.log.Error(what+" panicked", "reason", fmt.Sprint(reason))
+	}
 }
 
 // safely calls the store and makes an error of its panic: whether something happened is then unknown.

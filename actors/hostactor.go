@@ -31,8 +31,8 @@ type Outcome struct {
 //
 // Confirms are cumulative: an actor that is restarted after a failure, and has lost a message by it, must close its session
 // in Restarting and connect anew, or it would confirm that message with the next one. ConnectActor does not wait, so an
-// actor may call it for itself, when it has started. The actor's dispatcher must not run it on the sender's goroutine, as
-// protoactor's synchronized one does.
+// actor may call it for itself, when it has started. Neither its mailbox nor its dispatcher may hold up who sends to
+// it, as protoactor's bounded mailbox and its synchronized dispatcher do: that is a shard.
 func (b *Broker) ConnectActor(pid *actor.PID, id protocol.UserID, opts SessionOptions) *Session {
 	w := &watch{session: b.newSession(id, opts), actor: pid}
 	s, root := w.session, b.system.Root

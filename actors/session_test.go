@@ -210,6 +210,7 @@ func TestSubmit_RefusesWhatIsWrong(t *testing.T) {
 		"no time to live":     {actors.Envelope{To: bob, TTL: -1}, protocol.CodeInvalidMessage},
 		"a short time":        {actors.Envelope{To: bob, TTL: 1}, protocol.CodeInvalidMessage},
 		"more than the limit": {actors.Envelope{To: bob, Payload: strings.Repeat("x", 128<<10)}, protocol.CodeMessageTooLarge},
+		"more when escaped":   {actors.Envelope{To: bob, Payload: strings.Repeat("\x01", 32<<10)}, protocol.CodeMessageTooLarge},
 	} {
 		c.e.From = alice
 		if err := submit(t, b, c.e); actors.CodeOf(err) != c.want {

@@ -89,7 +89,7 @@ func newShard(b *Broker, index int) *Shard {
 	s.trim.Fire, s.relief.Fire = s.trimPool, s.relieve
 	s.props = actor.PropsFromProducer(func() actor.Actor { return s.produce() },
 		actor.WithMailbox(func() actor.Mailbox { return s.produce() }),
-		actor.WithDispatcher(s), actor.WithGuardian(guardian{}))
+		actor.WithDispatcher(dispatcher{s}), actor.WithGuardian(guardian{}))
 	return s
 }
 
@@ -101,11 +101,14 @@ func (s *Shard) produce() *user {
 	return s.spawning
 }
 
+// dispatcher is the shard as protoactor sees it.
+type dispatcher struct{ *Shard }
+
 // Schedule implements actor.Dispatcher for what is not a user's mailbox; those queue themselves.
-func (s *Shard) Schedule(fn func()) { s.Post(jobFunc(fn)) }
+func (d dispatcher) Schedule(fn func()) { d.Post(jobFunc(fn)) }
 
 // Throughput implements actor.Dispatcher.
-func (s *Shard) Throughput() int { return maxJobs }
+func (d dispatcher) Throughput() int { return maxJobs }
 
 type jobFunc func()
 
@@ -166,7 +169,7 @@ func (s *Shard) loop() {
 }
 
 func (s *Shard) turn() {
-	s.poller.Wait(s.sleepTime())
+	s.wait(s.sleepTime())
 	s.sleeping.Store(false)
 	begin := s.Now()
 	s.takeJobs()
@@ -194,9 +197,8 @@ func (s *Shard) endTurn() {
 		s.recycled[i] = nil
 	}
 	s.recycled = s.recycled[:0]
-	for i, job := range s.after {
-		job.Run()
-		s.after[i] = nil
+	for at := 0; at < len(s.after); {
+		at = s.runAfter(at)
 	}
 	s.after = s.after[:0]
 }
@@ -282,12 +284,7 @@ func (s *Shard) handOver() {
 
 // fireTimers fires what is due. A timer that panics is lost, the others fire in the next turn.
 func (s *Shard) fireTimers() {
-	defer func() {
-		if reason := recover(); reason != nil {
-			s.count(statPanics, 1)
-			s.broker.log.Error("timer of a shard panicked", "reason", fmt.Sprint(reason))
-		}
-	}()
+	defer s.survive("timer of a shard")
 	s.wheel.advance(s.now)
 }
 

@@ -155,12 +155,7 @@ func (s *Shard) end() {
 
 // endUser stops an actor, which can have no successor any more.
 func (s *Shard) endUser(u *user) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			s.count(statPanics, 1)
-			s.broker.log.Error("an actor panicked at the end", "reason", fmt.Sprint(reason))
-		}
-	}()
+	defer s.survive("user actor at the end")
 	u.abandon()
 	u.stop()
 }

@@ -16,7 +16,7 @@ import (
 type Envelope struct {
 	From    protocol.UserID // the sender; it is the host's word, the broker does not ask whether there is such a user
 	To      protocol.UserID
-	Payload string // valid UTF-8; it and the ID count against Limits.MaxMessage
+	Payload string // valid UTF-8; as JSON, with the ID and about 160 bytes, it is at most Limits.MaxMessage
 
 	// ID is the sender's name for the envelope: 1 to 64 printable ASCII characters. With the same sender, recipient and
 	// ID it is taken for a repeat, and not delivered twice. Empty: the broker makes one up.
@@ -77,7 +77,12 @@ func (b *Broker) hand(e Envelope, done func(error), patient bool) {
 		j.finish(&Error{Code: code})
 		return
 	}
-	j.raw, j.ttl = encode(e.Payload), int64(e.TTL/time.Second)
+	raw := encode(e.Payload)
+	if len(raw)+len(e.ID)+frameOverhead > b.config.limits.MaxMessage {
+		j.finish(&Error{Code: protocol.CodeMessageTooLarge})
+		return
+	}
+	j.raw, j.ttl = raw, int64(e.TTL/time.Second)
 	if j.id == "" {
 		j.id = b.newID()
 	}
@@ -92,8 +97,6 @@ func (b *Broker) check(e *Envelope) protocol.Code {
 	switch {
 	case !utf8.ValidString(e.Payload) || e.TTL < 0 || e.TTL > 0 && e.TTL < time.Second || len(e.ID) > protocol.MaxIDLength:
 		return protocol.CodeInvalidMessage
-	case len(e.Payload)+len(e.ID)+frameOverhead > b.config.limits.MaxMessage:
-		return protocol.CodeMessageTooLarge
 	}
 	for i := range len(e.ID) {
 		if e.ID[i] < ' ' || e.ID[i] > '~' {
