@@ -15,7 +15,7 @@ const tiles = [
   ["To the write, 99 %", seconds, (b) => b.quantile("enigma_delivery_write_seconds", 0.99)],
   ["To the confirm, 99 %", seconds, (b) => b.quantile("enigma_delivery_confirm_seconds", 0.99)],
   ["Unconfirmed", count, (b) => b.value("enigma_messages_pending")],
-  ["Store, 99 % of appends", seconds, (b) => b.quantile("enigma_store_call_seconds{append}", 0.99)],
+  ["Append, 99 %", seconds, (b) => b.quantile("enigma_store_call_seconds{append}", 0.99)],
   ["Event loop busy", percent, busy],
   ["Memory", bytes, (b) => b.value("process_resident_memory_bytes")],
 ];
@@ -63,10 +63,10 @@ const plots = [
   ["Longest turn of an event loop", seconds, [
     ["last 15 to 30 s", (b) => b.value("enigma_shard_longest_turn_seconds")],
   ], { log: true, least: 1e-2 }],
-  ["Stalls and errors", rate, [
-    ["stalled for credit", (b) => b.rate("enigma_connection_stalls_total{credit}")],
+  ["Stalls, errors sent", rate, [
+    ["for credit", (b) => b.rate("enigma_connection_stalls_total{credit}")],
     ["for memory", (b) => b.rate("enigma_connection_stalls_total{memory}")],
-    ["errors sent", (b) => b.total("enigma_errors_total")],
+    ["errors", (b) => b.total("enigma_errors_total")],
   ], { least: 1 }],
   ["Coming and going", rate, [
     ["attached", (b) => b.rate("enigma_connections_attached_total")],
@@ -115,7 +115,8 @@ function point(moment) {
 
 function draw() {
   if (!times.length) return;
-  const span = Number(document.querySelector("#span input:checked").value), to = times[times.length - 1], from = to - span;
+  const to = times[times.length - 1], span = Number(document.querySelector("#span input:checked").value);
+  const from = to - Math.min(span, Math.max(60, to - times[0])); // not much wider than what there is
   let first = times.findIndex((t) => t >= from - 2);
   if (first < 0) first = 0;
   const shown = times.slice(first);

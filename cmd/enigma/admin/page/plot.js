@@ -4,10 +4,10 @@ import { text } from "./format.js";
 
 const left = 4, right = 4, top = 8, bottom = 18;
 
-// nice returns the least of 1, 2, 5, 10, … that is not below v.
+// nice returns the least round number that is not below v.
 function nice(v) {
   const base = 10 ** Math.floor(Math.log10(v));
-  for (const step of [1, 2, 5]) if (v <= step * base * 1.0001) return step * base;
+  for (const step of [1, 2, 3, 4, 5, 6, 8]) if (v <= step * base * 1.0001) return step * base;
   return 10 * base;
 }
 
