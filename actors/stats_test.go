@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +106,35 @@ func TestStats_CountStalls(t *testing.T) {
 	if s := b.Stats(); s.CreditStalls != 1 || s.Stalled != 0 {
 		t.Errorf("resumed: %+v", s)
 	}
+}
+
+func TestStats_TellStallsForMemoryFromThoseForCredit(t *testing.T) {
+	b := newBroker(t, newMemory(), actors.WithMemory(2<<10))
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a, _ := attach(t, b, alice), attach(t, b, bob, func(c *conn) { c.stuck = true })
+	large := strings.Repeat("x", 10<<10)
+	for b.Stats().MemoryStalls == 0 {
+		a.send(bob, large)
+	}
+	if n := b.Stats().CreditStalls; n != 0 {
+		t.Errorf("%d stalls for credit", n)
+	}
+}
+
+func TestStats_CountWhatExpires(t *testing.T) {
+	delivery := actors.DefaultDelivery()
+	delivery.TTL = time.Minute
+	bubble(t, func(t *testing.T, b *actors.Broker) {
+		alice, bob := login(t, b, "alice"), login(t, b, "bob")
+		a := attach(t, b, alice)
+		for range 3 {
+			a.send(bob, "in vain")
+		}
+		time.Sleep(3 * time.Minute)
+		if s := b.Stats(); s.Expired != 3 || s.StoreCalls["expire"].Size.Sum != 3 {
+			t.Errorf("%d expired, calls %+v", s.Expired, s.StoreCalls["expire"])
+		}
+	}, actors.WithDelivery(delivery))
 }
 
 // TestStats_TheLongestTurnIsForgottenInTime and does not depend on who reads it, and how often.

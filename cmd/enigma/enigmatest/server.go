@@ -175,7 +175,7 @@ func (s *Server) counters() string {
 	defer resp.Body.Close()
 	var out strings.Builder
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if line := lines.Text(); strings.HasPrefix(line, "enigma_") && !strings.HasSuffix(line, " 0") {
+		if line := lines.Text(); strings.HasPrefix(line, "enigma_") && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "_bucket{") {
 			fmt.Fprintln(&out, line)
 		}
 	}
