@@ -13,3 +13,6 @@ func (o Options) WithClock(now func() time.Time) Options {
 	o.now = now
 	return o
 }
+
+// Routes returns what the server answers: paths by method.
+func (s *Server) Routes() map[string][]string { return s.router.List() }

@@ -64,12 +64,20 @@ var keyPairs = sync.OnceValue(func() map[string]keyPair {
 func (c *wsConn) challenge() *protocol.Challenge {
 	c.t.Helper()
 	f, err := c.read()
+	if err != nil {
+		c.t.Fatalf("%v, want a challenge", err)
+	}
+	return challengeOf(c.t, f.payload)
+}
+
+func challengeOf(t testing.TB, frame []byte) *protocol.Challenge {
+	t.Helper()
 	var m struct {
 		Type, Alg, EPK, Nonce string
 		Exp                   int64
 	}
-	if err != nil || json.Unmarshal(f.payload, &m) != nil || m.Type != "challenge" {
-		c.t.Fatalf("got %d %q, %v, want a challenge", f.op, f.payload, err)
+	if json.Unmarshal(frame, &m) != nil || m.Type != "challenge" {
+		t.Fatalf("got %q, want a challenge", frame)
 	}
 	decode := base64.RawURLEncoding.DecodeString
 	return &protocol.Challenge{Alg: m.Alg, EPK: must(decode(m.EPK)), Nonce: must(decode(m.Nonce)), Exp: m.Exp}

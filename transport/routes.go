@@ -11,6 +11,7 @@ import (
 
 	"github.com/enigma-protocol/enigma/actors"
 	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/transport/describe"
 	"github.com/enigma-protocol/enigma/transport/web"
 )
 
@@ -28,15 +29,18 @@ func (s *Server) routes() *router.Router {
 	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, protocol.CodeNotFound) }
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, protocol.CodeMethodNotAllowed) }
 
+	about := describe.Server{Version: s.opts.Version, Prefix: s.opts.Prefix, Limits: s.broker.Limits(), MaxBody: maxBody}
 	r.GET(loginPrefix+"{key:*}", s.loginByPath)
 	r.POST("/login", s.loginByBody)
 	for path, handler := range map[string]fasthttp.RequestHandler{
-		"/":             s.root,
-		"/connect/{id}": s.connect,
-		"/ws/{id}":      s.upgrade,
-		"/version":      s.version,
-		"/healthz":      s.health,
-		"/readyz":       s.ready,
+		"/":              s.root,
+		"/connect/{id}":  s.connect,
+		"/ws/{id}":       s.upgrade,
+		"/version":       s.version,
+		"/healthz":       s.health,
+		"/readyz":        s.ready,
+		"/openapi.json":  document(describe.OpenAPI(about)),
+		"/asyncapi.json": document(describe.AsyncAPI(about)),
 	} {
 		r.GET(path, handler)
 		r.HEAD(path, handler)
@@ -188,6 +192,11 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	s.health(ctx)
+}
+
+// document answers with a text that does not change while the server runs.
+func document(text []byte) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) { reply(ctx, noStore, text) }
 }
 
 // version is GET /version.
