@@ -122,9 +122,7 @@ func resource(id, summary string, own object) object {
 		}
 		head[status] = answer
 	}
-	if _, upgrades := head["101"]; upgrades {
-		delete(head, "101")
-	}
+	delete(head, "101") // HEAD upgrades nothing
 	item["head"] = operation(id+"Head", "As GET, without the body: "+summary, head)
 	return item
 }
