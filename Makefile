@@ -5,13 +5,24 @@ FUZZTIME ?= 1m
 BENCH ?= .
 COUNT ?= 6
 
-.PHONY: run build test lint fmt bench bench-compare bench-peers soak fuzz tools
+.PHONY: run build release test lint fmt bench bench-compare bench-peers soak fuzz tools
 
 run: build ## build the server and run it on its defaults
 	bin/enigma serve
 
 build: ## build bin/enigma
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/enigma ./cmd/enigma
+
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+release: ## binaries for PLATFORMS, static, with their checksums, in dist/
+	@rm -rf dist && mkdir dist
+	@for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/} suffix=; [ $$os = windows ] && suffix=.exe; \
+		file=dist/enigma-$(VERSION)-$$os-$$arch$$suffix; echo $$file; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $$file ./cmd/enigma || exit 1; \
+	done
+	@cd dist && sha256sum enigma-* > SHA256SUMS
 
 test: tools lint ## everything a change must pass
 	go test -race -timeout 12m ./...

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -16,11 +17,11 @@ import (
 // space says how many bytes a process may still write to the file system of dir.
 func space(dir string) func() (int64, error) {
 	return func() (int64, error) {
-		var st syscall.Statfs_t
-		if err := syscall.Statfs(dir, &st); err != nil {
+		usage, err := vfs.Default.GetDiskUsage(dir)
+		if err != nil {
 			return 0, fmt.Errorf("free space of %s: %w", dir, err)
 		}
-		return int64(st.Bavail) * st.Bsize, nil
+		return int64(min(usage.AvailBytes, math.MaxInt64)), nil
 	}
 }
 

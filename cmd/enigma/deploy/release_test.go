@@ -1,0 +1,35 @@
+package deploy_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestRelease_BuildsForEveryPlatform: every platform of the Makefile's has all the files it needs; the soak compiles them,
+// which takes minutes where nothing is cached.
+func TestRelease_BuildsForEveryPlatform(t *testing.T) {
+	found := regexp.MustCompile(`(?m)^PLATFORMS \?= (.*)$`).FindStringSubmatch(read(t, "../../../Makefile"))
+	if found == nil {
+		t.Fatal("the Makefile names no platforms")
+	}
+	platforms := strings.Fields(found[1])
+	if len(platforms) < 5 {
+		t.Errorf("%d platforms", len(platforms))
+	}
+	args := []string{"list", "-deps", "-f", "{{.ImportPath}}", ".."}
+	if os.Getenv("ENIGMA_SOAK") != "" {
+		args = []string{"build", "-trimpath", "-o", filepath.Join(t.TempDir(), "enigma"), ".."}
+	}
+	for _, platform := range platforms {
+		system, arch, _ := strings.Cut(platform, "/")
+		cmd := exec.Command("go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", platform, err, out)
+		}
+	}
+}
