@@ -1,0 +1,81 @@
+package actors_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/enigma-protocol/enigma/actors"
+	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence/storetest"
+)
+
+// TestHeld_MailIsStoredWhenTheConnEnds sends mail to a user whose stored mail is just being read: it is held in memory
+// behind that. Whatever ends the conn meanwhile, it must be there the next time, in order.
+func TestHeld_MailIsStoredWhenTheConnEnds(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, b *actors.Broker, bob *conn, goOn func()){
+		"shutdown": func(t *testing.T, b *actors.Broker, bob *conn, goOn func()) {
+			ended := make(chan error, 1)
+			go func() { ended <- shutdown(t, b) }()
+			expect(t, bob.next(), frame{close: protocol.CloseGoingAway})
+			goOn()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		},
+		"the client": func(t *testing.T, b *actors.Broker, bob *conn, goOn func()) {
+			bob.drop()
+			goOn()
+			if err := shutdown(t, b); err != nil {
+				t.Error(err)
+			}
+		},
+		"a newer one": func(t *testing.T, b *actors.Broker, bob *conn, goOn func()) {
+			newer := connect(t, b, bob.id, mute)
+			for f := bob.next(); f.close != protocol.CloseReplaced; f = bob.next() {
+			}
+			goOn()
+			for i := range 20 {
+				if f := newer.next(); f.Payload != fmt.Sprint(i) {
+					t.Fatalf("the newer one got %+v, want message %d", f, i)
+				}
+			}
+			if err := shutdown(t, b); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newFaulty()
+			b := newBroker(t, store, actors.WithShards(1))
+			alice, bob := login(t, b, "alice"), login(t, b, "bob")
+			a := attach(t, b, alice)
+			marked := func(mark string) { // all that was sent before has been taken in
+				a.send(alice, mark)
+				expect(t, a.next(), message(alice, alice, mark))
+			}
+			marked("one")
+			for i := range 10 {
+				a.send(bob, fmt.Sprint(i)) // to the store
+			}
+			marked("two")
+			hold := make(chan struct{})
+			reads := store.Calls(storetest.Read)
+			store.Set(storetest.Fault{Hold: hold}, storetest.Read)
+			c := attach(t, b, bob, mute)
+			if err := store.Await(t.Context(), storetest.Read, reads+1); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 10 {
+				a.send(bob, fmt.Sprint(10+i)) // held
+			}
+			marked("three")
+			end(t, b, c, func() { store.Heal(); close(hold) })
+
+			b = newBroker(t, store)
+			c = attach(t, b, bob)
+			for i := range 20 {
+				expect(t, c.next(), message(alice, bob, fmt.Sprint(i)))
+			}
+		})
+	}
+}
