@@ -89,6 +89,7 @@ func (s *scene) judge() *ledger.Verdict {
 // TestClients_WhoNeverPongGetEverythingAgain has a client that answers no Ping. However often it comes, and however it
 // goes, its mail comes again, all of it, in order; until it pongs, and then it is gone.
 func TestClients_WhoNeverPongGetEverythingAgain(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.send(10)
 	for name, leave := range ways {
@@ -126,6 +127,7 @@ func (p *plain) pingAfter() []byte {
 // TestClients_PongsConfirmThoughTheClientLeaves has the Pong and the client's Close come in one segment. What was said
 // first counts.
 func TestClients_PongsConfirmThoughTheClientLeaves(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.send(10)
 	b := s.connect()
@@ -143,6 +145,7 @@ func TestClients_PongsConfirmThoughTheClientLeaves(t *testing.T) {
 // TestClients_CutMidStream has a client, written from the bare specification, that is cut by a reset again and again
 // while mail streams in. What it had not ponged comes again, in order; what it had ponged does not.
 func TestClients_CutMidStream(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, roomy...)
 	total := pick(3000, 300_000)
 	done := make(chan error, 1)
@@ -293,6 +296,7 @@ func TestClients_WhoAnswerOnlyTheLatestPing(t *testing.T) {
 
 // TestClients_WhoForgePongsConfirmNothing has a client that would rather guess than read.
 func TestClients_WhoForgePongsConfirmNothing(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.send(10)
 	former := s.connect()
@@ -338,6 +342,7 @@ func TestClients_WhoForgePongsConfirmNothing(t *testing.T) {
 
 // TestClients_WhoReadOneMessageAndLeave leave the rest to the next connection.
 func TestClients_WhoReadOneMessageAndLeave(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	total := pick(60, 1000)
 	s.send(total)
@@ -353,6 +358,7 @@ func TestClients_WhoReadOneMessageAndLeave(t *testing.T) {
 
 // TestClients_CutInTheMiddleOfAFrame sends the half of a message and is gone: nobody gets a half.
 func TestClients_CutInTheMiddleOfAFrame(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	b := s.connect()
 	for i := range pick(30, 1000) {

@@ -186,6 +186,7 @@ var meddlers = map[string]struct {
 
 // TestControl_MeddlersAreFound puts each of them between the users and a server that does everything right.
 func TestControl_MeddlersAreFound(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, roomy...)
 	for name, meddling := range meddlers {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +195,11 @@ func TestControl_MeddlersAreFound(t *testing.T) {
 			l := newLoad(t, s, crowd{name: name, steady: 3, away: 1, rate: 2000, size: 100})
 			l.addr = func() string { return proxy.Addr }
 			l.start()
-			time.Sleep(500 * time.Millisecond)
+			await(t, "it has meddled some times", func() bool {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return m.times >= 20
+			})
 			l.stop() // some of them wait in vain for an answer
 			l.addr = s.address
 			v := l.finish()
@@ -208,6 +213,7 @@ func TestControl_MeddlersAreFound(t *testing.T) {
 
 // TestControl_AnHonestProxyIsNotAccused shows that it is not the proxy itself that is found.
 func TestControl_AnHonestProxyIsNotAccused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, roomy...)
 	proxy := wire.StartProxy(t, s.address, func(string) wire.Tap {
 		return func(_ wire.Direction, f wire.Frame) (on, back []wire.Frame) { return []wire.Frame{f}, nil }

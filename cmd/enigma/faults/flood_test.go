@@ -21,6 +21,7 @@ const growth = 96 * min(slowdown, 4)
 // server keeps what the quota admits and refuses the rest; nobody else notices; when he reads again he gets all that was
 // accepted.
 func TestFlood_RecipientWhoNeverReads(t *testing.T) {
+	t.Parallel()
 	quota := pick(2000, 100_000)
 	redis := redistest.Start(t) // whose memory is not the server's
 	s := newSite(t, "--store", redis.URL(), "--memory", "64MiB", "--mailbox-messages", fmt.Sprint(quota), "--mailbox-bytes", "1GiB")
@@ -244,6 +245,7 @@ func (f *flooder) takePlain(notes *ledger.Conn, text []byte) int {
 // of them reads for a while. Nobody may be stuck for good: once they read, everything that was accepted comes, and
 // everything else was refused.
 func TestFlood_UsersWhoOnlyWrite(t *testing.T) {
+	t.Parallel()
 	t.Run("store up", func(t *testing.T) { flood(t, false) })
 	t.Run("store down", func(t *testing.T) { flood(t, true) })
 }

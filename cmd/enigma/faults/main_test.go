@@ -12,7 +12,8 @@ import (
 	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 )
 
-// together is how many of the tests that say so run at a time: more than there are processors, for they wait a lot.
+// together is how many of the tests that say so run at a time: more than there are processors, for they wait a lot. Those
+// that do not say so ask for a machine that keeps up.
 const together = "4"
 
 func TestMain(m *testing.M) {

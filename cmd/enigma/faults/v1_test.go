@@ -85,6 +85,7 @@ func numbered(n int) (ids []string) {
 
 // TestV1_ConfirmsOfWhatWasNeverSentDeleteNothing has a client that confirms the future.
 func TestV1_ConfirmsOfWhatWasNeverSentDeleteNothing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	alice, bob := s.Login("alice"), s.Login("bob")
 	a := connectV1(t, s, alice)
@@ -154,7 +155,7 @@ var patient = append([]string{"--spill-after", "20s"}, roomy...)
 // the store any more.
 func TestV1_GoesLiveUnderAStream(t *testing.T) {
 	s := newSite(t, patient...)
-	l := newLoad(t, s, crowd{steady: 4, away: 1, rate: 3000, size: 200})
+	l := newLoad(t, s, crowd{steady: 4, away: 1, rate: 3000 / min(slowdown, 3), size: 200})
 	late := &player{id: l.away[0], book: l.book, addr: l.addr, quiet: &l.quiet, quit: l.quit}
 	for _, p := range l.players {
 		p.to = l.away

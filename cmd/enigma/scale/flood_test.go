@@ -149,6 +149,15 @@ func TestFlood_MoreThanMaxConns(t *testing.T) {
 		status, _ := ask(nc, "192.0.2.1")
 		return 0, status == 200
 	})
+	for range 3 { // whoever leaves makes room, whatever it spoke
+		c.leave(0, limit/2)
+		c.gone()
+		await(t, "they have left", func() (float64, bool) {
+			n := s.Metric("enigma_connections")
+			return n, n == 0
+		})
+		c.connect(s, 0, limit/2, limit/2)
+	}
 	s.AwaitLog("there is room for connections again")
 	expectLines(t, s, 1, "no room for more connections")
 	expectLines(t, s, 1, "there is room for connections again")
