@@ -67,12 +67,11 @@ func (c *crowd) judgeFarewell() {
 	c.t.Logf("told to come again after %d to %d ms, half of them within %d", times[0], times[len(times)-1], times[len(times)/2])
 	// In no tenth of the time are more than three times as many as if they were spread evenly.
 	span := times[len(times)-1] - times[0]
-	for tenth := range int64(10) {
-		low := times[0] + span*tenth/10
-		first, _ := slices.BinarySearch(times, low)
-		last, _ := slices.BinarySearch(times, low+span/10)
-		if last-first > len(times)*3/10 {
-			c.t.Errorf("%d of %d are to come again between %d and %d ms", last-first, len(times), low, low+span/10)
-		}
+	var tenths [10]int
+	for _, ms := range times {
+		tenths[(ms-times[0])*10/(span+1)]++
+	}
+	if most := slices.Max(tenths[:]); most > len(times)*3/10 {
+		c.t.Errorf("they are not spread evenly: %v in each tenth of %d ms", tenths, span)
 	}
 }
