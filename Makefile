@@ -57,4 +57,4 @@ fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
 
 tools: ## what the tests need beside Go
-	@.ci/need redis-server redis-sentinel strace curl chromium
+	@.ci/need redis-server redis-sentinel strace curl tmux chromium

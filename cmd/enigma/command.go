@@ -24,8 +24,8 @@ type command struct {
 // commands lists them in the order of the help. It is a function because help, which is one of them, reads it.
 func commands() []*command {
 	return []*command{
-		serveCommand(), keygenCommand(), idCommand(), sendCommand(), listenCommand(), loadCommand(), healthCommand(),
-		versionCommand(), helpCommand(),
+		serveCommand(), keygenCommand(), idCommand(), sendCommand(), listenCommand(), chatCommand(),
+		loadCommand(), healthCommand(), versionCommand(), helpCommand(),
 	}
 }
 

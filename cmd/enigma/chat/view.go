@@ -1,0 +1,306 @@
+package chat
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/enigma-protocol/enigma/transport/client/seal"
+)
+
+const (
+	wide       = 64 // columns from which the list of contacts has a place beside the conversation
+	listWidth  = 20
+	noticeRows = 4 // at most
+	prompt     = "› "
+)
+
+// styles are colours of the terminal's own palette; without colour, weight says as much.
+type styles struct{ bar, dim, good, bad, own, title, current lipgloss.Style }
+
+func newStyles() styles {
+	base := lipgloss.NewStyle()
+	return styles{
+		bar:     base.Reverse(true),
+		dim:     base.Faint(true),
+		good:    base.Foreground(lipgloss.Green),
+		bad:     base.Bold(true).Foreground(lipgloss.Red),
+		own:     base.Foreground(lipgloss.Cyan),
+		title:   base.Bold(true),
+		current: base.Bold(true).Reverse(true),
+	}
+}
+
+// View draws the screen.
+func (m *model) View() tea.View {
+	var v tea.View
+	v.AltScreen = true
+	v.WindowTitle = "enigma"
+	if n := m.unreadElsewhere(); n > 0 {
+		v.WindowTitle = fmt.Sprintf("enigma (%d)", n)
+	}
+	if m.width < 20 || m.height < 6 {
+		v.Content = "enigma: the window is too small"
+		return v
+	}
+	rows := []string{m.titleRow()}
+	rows = append(rows, m.bodyRows()...)
+	line, at := m.input.view(m.width - ansi.StringWidth(prompt))
+	rows = append(rows, m.styles.title.Render(prompt)+line)
+	v.Cursor = tea.NewCursor(ansi.StringWidth(prompt)+at, len(rows)-1)
+	rows = append(rows, m.footRows()...)
+	v.Content = strings.Join(rows, "\n")
+	return v
+}
+
+// fit makes a text exactly so wide.
+func fit(text string, width int) string {
+	text = ansi.Truncate(text, width, "…")
+	return text + strings.Repeat(" ", max(0, width-ansi.StringWidth(text)))
+}
+
+func (m *model) unreadElsewhere() (n int) {
+	for i, c := range m.convs {
+		if i != m.current {
+			n += c.unread()
+		}
+	}
+	return n
+}
+
+// titleRow says who is written to and whether there is a connection.
+func (m *model) titleRow() string {
+	state := "● connected"
+	switch {
+	case m.connected:
+	case m.reason != "":
+		state = "✗ " + m.reason
+	default:
+		state = "○ connecting…"
+	}
+	who := " enigma"
+	if c := m.cur(); c != nil {
+		who = " " + c.name()
+		if c.contact.Verified {
+			who += " ✔ verified"
+		}
+		if n := m.unreadElsewhere(); n > 0 && m.width < wide {
+			who += fmt.Sprintf(" · %d more (Tab)", n)
+		}
+	}
+	return m.styles.bar.Render(fit(who, m.width-ansi.StringWidth(state)-1) + state + " ")
+}
+
+// foot is what the last rows say: a notice, or which keys there are.
+func (m *model) foot() []string {
+	if m.notice != "" {
+		return m.wrapped(m.notice, m.width, noticeRows)
+	}
+	if m.panel != noPanel {
+		return []string{"Esc back · PgUp PgDn scroll"}
+	}
+	if m.width < wide {
+		return []string{"F1 help · Tab next · Ctrl+C end"}
+	}
+	return []string{"F1 help · Tab next contact · PgUp PgDn scroll · Ctrl+C end"}
+}
+
+func (m *model) footRows() []string {
+	rows := m.foot()
+	style := m.styles.dim
+	if m.notice != "" {
+		style = m.styles.title
+	}
+	if m.alarm && m.notice != "" {
+		style = m.styles.bad
+	}
+	for i := range rows {
+		rows[i] = style.Render(ansi.Truncate(rows[i], m.width, "…"))
+	}
+	return rows
+}
+
+// wrapped breaks text into rows, at most so many.
+func (m *model) wrapped(text string, width, most int) []string {
+	rows := strings.Split(ansi.Wrap(text, width, " "), "\n")
+	return rows[:min(len(rows), most)]
+}
+
+// body is the number of rows between title and input.
+func (m *model) body() int { return max(1, m.height-2-len(m.foot())) }
+
+func (m *model) bodyRows() []string {
+	height := m.body()
+	if m.width < wide {
+		return m.talkRows(m.width, height)
+	}
+	list := m.listRows(height)
+	talk := m.talkRows(m.width-listWidth-2, height)
+	for i := range talk {
+		talk[i] = list[i] + m.styles.dim.Render("│") + " " + talk[i]
+	}
+	return talk
+}
+
+// listRows lists the contacts, the current one always among them.
+func (m *model) listRows(height int) []string {
+	var rows []string
+	for i, c := range m.convs {
+		count := ""
+		if n := c.unread(); n > 0 && i != m.current {
+			count = fmt.Sprintf("(%d) ", n)
+		}
+		row := fit(" "+c.name(), listWidth-ansi.StringWidth(count)) + count
+		switch {
+		case i == m.current:
+			row = m.styles.current.Render(row)
+		case count != "":
+			row = m.styles.title.Render(row)
+		}
+		rows = append(rows, row)
+	}
+	if first := m.current - height + 1; first > 0 {
+		rows = rows[first:]
+	}
+	for len(rows) < height {
+		rows = append(rows, strings.Repeat(" ", listWidth))
+	}
+	return rows[:height]
+}
+
+// talkRows is the conversation, or the panel in its place.
+func (m *model) talkRows(width, height int) []string {
+	var rows []string
+	c := m.cur()
+	switch {
+	case m.panel == helpPanel:
+		rows = m.helpRows(width)
+	case m.panel == safetyPanel && c != nil:
+		rows = m.safetyRows(c, width)
+	case m.panel == mePanel || c == nil:
+		rows = m.welcomeRows(width)
+	default:
+		return m.entryRows(c, width, height)
+	}
+	m.offset = min(m.offset, max(0, len(rows)-height))
+	rows = rows[m.offset:]
+	for len(rows) < height {
+		rows = append(rows, "")
+	}
+	return rows[:height]
+}
+
+func (m *model) welcomeRows(width int) []string {
+	text := "Your id, for who shall write to you:\n\n" + m.self.ID() + "\n\n" +
+		"To write to somebody:  /add ID NAME\n\nAll is encrypted so that only the two of you can read it. F1 helps."
+	return strings.Split(ansi.Wrap(text, width, " "), "\n")
+}
+
+func (m *model) helpRows(width int) (rows []string) {
+	for _, c := range commands {
+		if width < 50 {
+			rows = append(rows, "/"+c.name+" "+c.args, "  "+c.help)
+		} else {
+			rows = append(rows, fmt.Sprintf("%-16s %s", "/"+c.name+" "+c.args, c.help))
+		}
+	}
+	marks := "… waiting  ✓ safe with the server  ✓✓ delivered  ✗ refused"
+	keys := "Alt+Enter new line · Ctrl+N Ctrl+P contacts · PgUp PgDn scroll · Esc back"
+	for _, text := range []string{marks, keys} {
+		rows = append(rows, "")
+		rows = append(rows, strings.Split(ansi.Wrap(text, width, " "), "\n")...)
+	}
+	return rows
+}
+
+func (m *model) safetyRows(c *conv, width int) []string {
+	groups := seal.SafetyNumber(m.self.User, c.user)
+	rows := []string{m.styles.title.Render(ansi.Truncate("Safety number with "+c.name(), width, "…")), ""}
+	for row := range slices.Chunk(groups, 4) {
+		rows = append(rows, "  "+strings.Join(row, " "))
+	}
+	text := "Compare it with theirs, face to face or by telephone. If it is the same, write /verified."
+	if c.contact.Verified {
+		text = "You have said that you compared it. /verified takes that back."
+	}
+	rows = append(rows, "")
+	rows = append(rows, strings.Split(ansi.Wrap(text, width, " "), "\n")...)
+	return append(rows, "", c.contact.ID)
+}
+
+// entryRows is the part of a conversation at which the user is.
+func (m *model) entryRows(c *conv, width, height int) []string {
+	var rows []string // from the end
+	for _, e := range slices.Backward(c.entries) {
+		rows = append(rows, m.entry(c, e, width)...)
+		if len(rows) >= height+c.scroll {
+			break
+		}
+	}
+	c.scroll = min(c.scroll, max(0, len(rows)-height))
+	rows = rows[c.scroll:min(len(rows), c.scroll+height)]
+	for len(rows) < height {
+		rows = append(rows, "")
+	}
+	slices.Reverse(rows)
+	return rows
+}
+
+// entry draws one entry, the last row first.
+func (m *model) entry(c *conv, e *entry, width int) []string {
+	if e.notice {
+		rows := strings.Split(ansi.Wrap("— "+e.text, width, " "), "\n")
+		slices.Reverse(rows)
+		for i := range rows {
+			rows[i] = m.styles.dim.Render(rows[i])
+		}
+		return rows
+	}
+	column := 12
+	if width < 50 {
+		column = 6
+	}
+	who, style := c.name(), m.styles.title
+	if e.mine {
+		who, style = "you", m.styles.own
+	}
+	head := m.styles.dim.Render(e.at.Local().Format("15:04")) + " " + style.Render(fit(who, column)) + " "
+	indent := strings.Repeat(" ", ansi.StringWidth(head))
+	text, mark := e.text, ""
+	if e.mine {
+		mark = m.mark(e)
+	}
+	rows := strings.Split(ansi.Wrap(text, width-len(indent), " "), "\n")
+	if last := len(rows) - 1; mark != "" && ansi.StringWidth(rows[last]+" "+mark) > width-len(indent) {
+		rows = append(rows, mark)
+	} else if mark != "" {
+		rows[last] += " " + mark
+	}
+	for i := range rows {
+		if i == 0 {
+			rows[i] = head + rows[i]
+		} else {
+			rows[i] = indent + rows[i]
+		}
+		rows[i] = ansi.Truncate(rows[i], width, "…")
+	}
+	slices.Reverse(rows)
+	return rows
+}
+
+// mark says how far a text has come.
+func (m *model) mark(e *entry) string {
+	switch e.status {
+	case safe:
+		return m.styles.dim.Render("✓")
+	case delivered:
+		return m.styles.good.Render("✓✓")
+	case failed:
+		return m.styles.bad.Render("✗ " + e.err)
+	}
+	return m.styles.dim.Render("…")
+}
