@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,7 +137,7 @@ func TestChat_TwoTalkAndOneIsAwayForAWhile(t *testing.T) {
 	a.await(`and the server\? …`)
 	a.keys("C-c")
 	a.await(`not safe yet`)
-	s = enigmatest.Start(t, "--store", store, "--admin", "off", "--listen", s.Addr)
+	enigmatest.Start(t, "--store", store, "--admin", "off", "--listen", s.Addr)
 	a.await(`and the server\? ✓ *\n`)
 	b = openChat(bob, 80, 24)
 	b.await(`(?s)alice +are you there\?.*alice +and the server\?`)
@@ -269,9 +271,17 @@ func TestChat_FitsEveryWindow(t *testing.T) {
 	a.keys("F1")
 	// A signal ends it as well as a key.
 	a.tmux("send-keys", "-l", "x")
-	pid := strings.TrimSpace(a.tmux("display-message", "-p", "#{pane_pid}"))
-	if out, err := exec.Command("pkill", "-TERM", "-P", pid, "enigma").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	shell := strings.TrimSpace(a.tmux("display-message", "-p", "#{pane_pid}"))
+	children, err := os.ReadFile("/proc/" + shell + "/task/" + shell + "/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
 	a.await(`ended with 0`)
 	// Without a terminal it says what to use instead.

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/enigma-protocol/enigma/cmd/enigma/chat"
 	"github.com/enigma-protocol/enigma/cmd/enigma/mail"
@@ -63,7 +66,7 @@ func runChat(sys *system, args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	return chat.Run(ctx, chat.Config{Server: c.server, Key: key, Book: book, In: os.Stdin, Out: os.Stdout, Env: sys.environ})
 }

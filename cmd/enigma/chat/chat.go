@@ -45,19 +45,20 @@ func Run(ctx context.Context, cfg Config) error {
 		k.users = append(k.users, u)
 		k.seen[contact.ID] = append([]string(nil), contact.Seen...)
 	}
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env)}
+	// The library's own ways to end by a context or a signal kill the program: they leave its reader of the terminal
+	// running, and can wait for each other.
+	options := []tea.ProgramOption{tea.WithoutSignalHandler(), tea.WithInput(cfg.In), tea.WithOutput(cfg.Out), tea.WithEnvironment(cfg.Env)}
 	if noColor(cfg.Env) {
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
 	}
 	p := tea.NewProgram(m, options...)
 	k.tell = func(msg tea.Msg) { p.Send(msg) }
 	go k.run(ctx)
+	stop := context.AfterFunc(ctx, p.Quit)
 	_, err = p.Run()
+	stop()
 	cancel()
 	<-k.done
-	if errors.Is(err, tea.ErrProgramKilled) && errors.Is(err, context.Canceled) {
-		err = nil // told to end from outside
-	}
 	return errors.Join(err, cfg.Book.Save())
 }
 
