@@ -53,9 +53,11 @@ func TestAway_TheServerIsRestarted(t *testing.T) {
 	alice.sees("#status", "Trying again")
 	alice.says("meanwhile")
 	alice.marked("meanwhile", "queued")
+	alice.leave() // what she wrote is kept
 	_ = enigmatest.Start(t, "--admin", "off", "--store", store, "--listen", s.Addr)
-	alice.connected()
 	bob.connected()
+	alice.open(s.URL("/"))
+	alice.connected()
 	alice.choose("Bob")
 	alice.marked("meanwhile", "delivered")
 	bob.choose("meanwhile")
