@@ -82,7 +82,7 @@ func (q *seqs) keep(b *Broker) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		if err := q.raise(ctx, max(q.now(), top)+ahead); err != nil {
-			b.log.Warn("seq ceiling not raised, will be tried again", "err", err)
+			b.log.Warn("seq ceiling not raised, will be tried again", "error", err)
 		}
 		cancel()
 	}

@@ -18,7 +18,7 @@ func (b *Broker) storeFailed(err error) {
 	if b.storeDown.Swap(true) || b.closed.Load() {
 		return
 	}
-	b.log.Warn("the store does not answer as it should; mail for users who are away is refused until it does", "err", err)
+	b.log.Warn("the store does not answer as it should; mail for users who are away is refused until it does", "error", err)
 	if b.probing.CompareAndSwap(false, true) {
 		b.tasks.Go(b.probe)
 	}
@@ -63,7 +63,7 @@ func (b *Broker) expire() {
 			b.calls.observe(opExpire, max(n, 0), b.config.clock.Mono()-begin)
 			cancel()
 			if err != nil {
-				b.log.Warn("expired mail not deleted, will be tried again", "err", err)
+				b.log.Warn("expired mail not deleted, will be tried again", "error", err)
 			}
 			b.expired.Add(uint64(max(n, 0)))
 			if n > 0 {

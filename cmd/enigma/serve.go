@@ -80,7 +80,7 @@ func serve(sys *system, args []string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go freeWhenQuiet(ctx, s.store)
-	log.Info("started", "version", buildVersion(), "store", cfg.Store.String(), "memory", settings.FormatSize(cfg.Memory))
+	log.Info("started", "version", buildVersion(), "store", cfg.Store.String(), "memory", settings.FormatSize(cfg.Memory>>20<<20))
 	return s.run(signals)
 }
 
@@ -191,7 +191,7 @@ func (s *server) run(signals <-chan os.Signal) error {
 				s.hangUp()
 				continue
 			}
-			s.log.Info("stopping", "signal", sig.String(), "within", s.cfg.ShutdownTimeout)
+			s.log.Info("stopping", "signal", sig.String(), "within", s.cfg.ShutdownTimeout.String())
 			go s.exitOnSecond(signals)
 			return s.stop()
 		case err := <-s.failed:

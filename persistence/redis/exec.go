@@ -52,7 +52,7 @@ func (s *Store) supply(ctx context.Context, calls []call, results []rueidis.Redi
 		return
 	}
 	if err := s.load(ctx); err != nil {
-		s.log.Warn("redis functions not loaded", "err", err)
+		s.log.Warn("redis functions not loaded", "error", err)
 	}
 	fresh := make([]rueidis.RedisResult, len(repeat))
 	for from := 0; from < len(repeat); from += maxPipeline {

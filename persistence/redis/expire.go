@@ -140,7 +140,7 @@ func (s *Store) skip(err, failed error) error {
 	if refusalOutcome(refusal(err)) != persistence.ErrCorrupt {
 		return err
 	}
-	s.log.Error("redis mailbox is corrupt, its expired mail stays", "err", err)
+	s.log.Error("redis mailbox is corrupt, its expired mail stays", "error", err)
 	return failed
 }
 
