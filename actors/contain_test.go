@@ -81,6 +81,9 @@ func TestPanic_InAnyMethodOfAConnEndsItsUserOnly(t *testing.T) {
 			expect(t, witness.next(), message(alice, carol, "still here"))
 			for in != "Close" && b.Stats().Panics == 0 { // a Resume comes when the store has answered
 			}
+			if !strings.Contains(in, "Close") {
+				x.await("the end of the conn that panicked", func() bool { return x.gone })
+			}
 			c := attach(t, b, bob)
 			expect(t, c.next(), message(alice, bob, "unconfirmed"))
 			if n := b.Stats().Panics; n == 0 || n > 2 {

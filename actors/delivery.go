@@ -256,7 +256,7 @@ func (d *delivery) place(a *arrival) {
 func (d *delivery) write(a *arrival, seq uint64, wall int64, again bool) {
 	text := a.frame
 	if text == nil || d.profile != Plain {
-		d.pool.scratch = d.encode()(d.pool.scratch[:0], &protocol.Message{
+		d.pool.scratch = d.encode(d.pool.scratch[:0], &protocol.Message{
 			From: a.from, To: d.port.owner(), Payload: a.payload, ID: a.id, Seq: seq, TimeMS: wall, Redelivered: again,
 		})
 		text = d.pool.scratch
@@ -265,15 +265,11 @@ func (d *delivery) write(a *arrival, seq uint64, wall int64, again bool) {
 	d.out.buf = protocol.AppendFrame(d.out.buf, protocol.OpText, text)
 }
 
-// encode returns the encoder of the conn's profile.
-func (d *delivery) encode() func([]byte, *protocol.Message) []byte {
+// encode appends a message as the conn's profile has it. Called directly, the encoders leave m on the stack.
+func (d *delivery) encode(dst []byte, m *protocol.Message) []byte {
 	if d.profile == V1 {
-		return protocol.AppendV1Message
+		return protocol.AppendV1Message(dst, m)
 	}
-	return appendPlain
-}
-
-func appendPlain(dst []byte, m *protocol.Message) []byte {
 	return protocol.AppendPlainMessage(dst, m.From, m.To, m.Payload)
 }
 

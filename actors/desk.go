@@ -18,6 +18,7 @@ type desk struct {
 	queue   []*submission          // behind the credit
 	paused  bool
 	timer   Timer
+	next    Submission // what is handed to the link, to be used again
 }
 
 var _ Conn = (*desk)(nil)
@@ -67,7 +68,8 @@ func (d *desk) submit(j *submission) {
 	if !d.timer.Armed() {
 		d.shard.Set(&d.timer, outcomePatience)
 	}
-	d.link.Submit(&Submission{To: j.to, Payload: j.raw, ID: []byte(j.id), TTL: j.ttl, Size: len(j.raw) + frameOverhead})
+	d.next = Submission{To: j.to, Payload: j.raw, ID: j.name, TTL: j.ttl, Size: len(j.raw) + frameOverhead}
+	d.link.Submit(&d.next)
 }
 
 // Write implements [Conn]: acks and errors.

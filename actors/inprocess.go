@@ -141,9 +141,9 @@ func decode(raw []byte) string {
 	return string(protocol.Unescape(nil, raw))
 }
 
-// encode returns text as the content of a JSON string.
-func encode(text string) []byte {
-	raw := make([]byte, 0, len(text))
+// encode returns text as the content of a JSON string, with room for so many bytes more if nothing is escaped.
+func encode(text string, room int) []byte {
+	raw := make([]byte, 0, len(text)+room)
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c == '"' || c == '\\':

@@ -77,16 +77,17 @@ func (b *Broker) hand(e Envelope, done func(error), patient bool) {
 		j.finish(&Error{Code: code})
 		return
 	}
-	raw := encode(e.Payload)
+	if j.id == "" {
+		j.id = b.newID()
+	}
+	raw := encode(e.Payload, len(j.id))
 	if len(raw)+len(e.ID)+frameOverhead > b.config.limits.MaxMessage {
 		j.finish(&Error{Code: protocol.CodeMessageTooLarge})
 		return
 	}
-	j.raw, j.ttl = raw, int64(e.TTL/time.Second)
-	if j.id == "" {
-		j.id = b.newID()
-	}
-	b.budget.used.Add(int64(cap(j.raw)))
+	j.raw, j.name = raw, append(raw, j.id...)[len(raw):]
+	j.ttl, j.held = int64(e.TTL/time.Second), int64(cap(raw))
+	b.budget.used.Add(j.held)
 	if !j.shard.Post(j) {
 		j.drop()
 	}
@@ -119,7 +120,9 @@ type submission struct {
 	from    protocol.UserID
 	to      protocol.UserID
 	id      string
-	raw     []byte
+	raw     []byte // the payload as JSON
+	name    []byte // the id
+	held    int64  // bytes counted as buffered mail
 	ttl     int64
 	done    func(error)
 	patient bool          // somebody waits, so it is not refused for being one too many
@@ -137,8 +140,8 @@ func (j *submission) drop() { j.finish(&Error{Code: protocol.CodeStoreUnavailabl
 // finish tells the outcome.
 func (j *submission) finish(err error) {
 	b := j.shard.broker
-	b.budget.used.Add(-int64(cap(j.raw)))
-	j.raw = nil
+	b.budget.used.Add(-j.held)
+	j.raw, j.name, j.held = nil, nil, 0
 	for _, repeat := range j.also {
 		repeat.finish(err)
 	}
