@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -357,6 +358,43 @@ func TestSubmit_KeepsTheOrderOfASender(t *testing.T) {
 		m.Confirm()
 	}
 	for range n {
+		if err := <-outcomes; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// However many acks a turn brings for one sender of the host, they all are told: nobody there reads too slowly.
+func TestSubmit_TakesAnyNumberOfAcksAtOnce(t *testing.T) {
+	delivery := actors.DefaultDelivery()
+	delivery.SpillAfter, delivery.OutboxBytes = time.Minute, 1<<20
+	delivery.CreditMessages, delivery.CreditBytes = 1<<20, 1<<30
+	b := newBroker(t, newMemory(), actors.WithDelivery(delivery))
+	alice := login(t, b, "alice")
+	const users, each = 24, 250 // and so over a megabyte of acks
+	long := strings.Repeat(`"`, 60)
+	outcomes := make(chan error, users*each)
+	var conns []*conn
+	for i := range users {
+		c := attach(t, b, login(t, b, fmt.Sprint("user", i)), v1)
+		c.nextN(2)
+		conns = append(conns, c)
+		for n := range each {
+			b.SubmitFunc(actors.Envelope{From: alice, To: c.id, ID: long + fmt.Sprint(1000+n)}, func(err error) { outcomes <- err })
+		}
+	}
+	var first []uint64
+	for _, c := range conns {
+		first = append(first, c.next().Seq)
+		c.do(func() {})
+	}
+	b.Stats() // all are placed
+	conns[0].do(func() {
+		for i, c := range conns {
+			c.link.Recv(first[i] + each - 1)
+		}
+	})
+	for range users * each {
 		if err := <-outcomes; err != nil {
 			t.Fatal(err)
 		}
