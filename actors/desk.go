@@ -178,7 +178,7 @@ func (d *desk) Run() {
 
 // Close implements [Conn]. Only a fault leads here.
 func (d *desk) Close(protocol.CloseCode, []byte, bool) {
-	d.shard.Post(jobFunc(func() { d.end(unknown(errClosed)) }))
+	d.shard.Post(jobFunc(func() { d.end(unknown(errFault)) }))
 }
 
 // end tells everybody who waits that nothing more will be heard.

@@ -60,7 +60,10 @@ func unknown(cause error) error {
 	return &Error{Code: protocol.CodeStoreUnavailable, Err: fmt.Errorf("%w: %w", persistence.ErrUnknownOutcome, cause)}
 }
 
-var errSilence = errors.New("no outcome in time")
+var (
+	errSilence = errors.New("no outcome in time")
+	errFault   = errors.New("a fault of the broker")
+)
 
 // hand posts an envelope to the shard of its sender.
 func (b *Broker) hand(e Envelope, done func(error), patient bool) {
