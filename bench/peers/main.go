@@ -72,7 +72,7 @@ func scenarios(o *options) []scenario {
 	for _, n := range inFlight {
 		all = append(all, scenario{pairsName(n), func(c *load.Config) { c.Mode, c.InFlight = load.Pairs, n }})
 	}
-	for _, rate := range []int{10_000, 40_000} {
+	for _, rate := range []int{1_000, 5_000, 20_000, 40_000} {
 		all = append(all, scenario{fmt.Sprintf("rate-%d", rate), func(c *load.Config) { c.Mode, c.Rate = load.Oneway, float64(rate) }})
 	}
 	return append(all, scenario{idleName, func(c *load.Config) { c.Mode, c.Users = load.Idle, o.idle }})
