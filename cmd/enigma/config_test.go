@@ -1,9 +1,7 @@
 package main
 
 import (
-	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -32,18 +30,6 @@ func TestConfig_HostsAreAsProofsNameThem(t *testing.T) {
 	c, err := load(t, "--auth", "require", "--public-host", "Chat.Example:443, [::1]:8443")
 	if err != nil || c.Auth != actors.AuthRequire || !slices.Equal(c.Hosts, []string{"chat.example", "[::1]:8443"}) {
 		t.Errorf("%+v, %v", c, err)
-	}
-}
-
-func TestConfig_ReadmeShowsEverySetting(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want strings.Builder
-	new(Config).table().Markdown(&want)
-	if !strings.Contains(string(readme), want.String()) {
-		t.Errorf("README.md does not hold this table:\n%s", want.String())
 	}
 }
 

@@ -37,18 +37,6 @@ func (t Table) Help(w io.Writer) {
 		"(%sMAX_MESSAGE=64KiB) or a line of the file (max-message = 64KiB); the first of these counts.\n", Prefix)
 }
 
-// Markdown writes the settings as the README shows them.
-func (t Table) Markdown(w io.Writer) {
-	fmt.Fprint(w, "| setting | default | meaning |\n|---|---|---|\n")
-	for _, s := range append(Table{{Name: configName, Usage: configUsage}}, t...) {
-		value := "none"
-		if s.Default != "" {
-			value = "`" + s.Default + "`"
-		}
-		fmt.Fprintf(w, "| `--%s` | %s | %s |\n", s.Name, value, s.Usage)
-	}
-}
-
 // wrap breaks text at spaces into lines of at most width, longer only where a word is.
 func wrap(text string, width int) []string {
 	var lines []string
