@@ -2,7 +2,7 @@
 # Makes the runs that README.md shows, and puts what they print and draw into a directory. Usage: bench/measure.sh [DIR]
 #
 # It takes about half an hour; nothing else should run on the machine. DURATION (10s) is how long messages count in each
-# run, ROUNDS (3) how often each run is made for the tables beside other servers.
+# run, ROUNDS (3) how often each run is made for the tables beside other servers. `make bench` has the Go benchmarks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-bench/results}
@@ -40,16 +40,15 @@ load() {
 	go version
 	uname -sr
 	sed -n 's/^model name.*: //p' /proc/cpuinfo | sort | uniq -c
-	load pairs --users 100,1000,5000,10000 --duration "$duration" --plot "$out/pairs-plain"
-	load pairs --users 100,1000,5000,10000 --duration "$duration" --profile v1 --plot "$out/pairs-v1"
-	load pairs --users 100,1000,5000,10000 --duration "$duration" --in-flight 16 --plot "$out/pairs-plain-16"
-	load pairs --users 100,1000,5000,10000 --duration "$duration" --in-flight 16 --profile v1 --plot "$out/pairs-v1-16"
-	load oneway --users 1000 --duration "$duration" --rate 40000/s
-	load oneway --users 1000 --duration "$duration" --rate 40000/s --profile v1
-	load oneway --users 1000 --duration "$duration"
 	load idle --users 19000 --settle 60s --plot "$out/idle-plain"
-	load idle --users 19000 --settle 60s --profile v1 --plot "$out/idle-v1"
-	load connect --users 10000
+	load idle --users 19000 --settle 60s --profile v1
+	load oneway --users 100,1000,5000,19000 --duration "$duration" --rate 20000/s --plot "$out/oneway-plain"
+	load oneway --users 100,1000,5000,19000 --duration "$duration" --rate 20000/s --profile v1
+	load pairs --users 100,1000,5000,19000 --duration "$duration" --plot "$out/pairs-plain"
+	load pairs --users 100,1000,5000,10000 --duration "$duration" --in-flight 16 --plot "$out/pairs-plain-16"
+	load pairs --users 1000 --duration "$duration" --in-flight 16 --profile v1
+	load oneway --users 1000 --duration "$duration"
+	load connect --users 19000
 	load churn --users 1000 --messages 50
 	load churn --users 1000 --messages 50 --profile v1
 	load offline --users 1016 --messages 900 --in-flight 64 --profile v1
@@ -58,4 +57,3 @@ load() {
 .ci/need mosquitto
 (cd bench/peers && go run . -rounds "${ROUNDS:-3}" -duration "$duration" -plots "$out" -json "$bin/peers.json") >"$out/peers.md"
 cat "$out/peers.md"
-go test -run '^$' -bench . -benchmem ./bench ./actors/... ./persistence/... | tee "$out/benchmarks.txt"
