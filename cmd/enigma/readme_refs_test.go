@@ -72,3 +72,28 @@ func named(pattern *regexp.Regexp, text string) (names []string) {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// TestReadme_TalksInATerminal runs the block of the README that talks in a terminal.
+func TestReadme_TalksInATerminal(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := ""
+	for _, part := range strings.Split(string(readme), "```sh\n")[1:] {
+		if block, _, _ := strings.Cut(part, "```"); strings.HasPrefix(block, "bin/enigma ") {
+			script += block
+		}
+	}
+	s := enigmatest.Start(t)
+	cmd := exec.Command("sh", "-e", "-c", strings.ReplaceAll(script, "bin/enigma", enigmatest.Binary(t)))
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "ENIGMA_SERVER="+s.URL(""))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if text := string(out); !strings.Contains(text, "safe\n") || !strings.Contains(text, `"text":"are you there?"`) {
+		t.Errorf("got:\n%s", text)
+	}
+}
