@@ -26,7 +26,7 @@ release: ## binaries for PLATFORMS, static, with their checksums, in dist/
 
 test: tools lint ## everything a change must pass
 	go test -race -timeout 12m ./...
-	go test -timeout 5m ./actors/... ./transport/... # what counts allocations, which the race detector changes
+	go test -timeout 5m ./actors/... ./transport ./transport/client/... # what counts allocations, which the race detector changes
 	.ci/fuzz 3s # every target for a moment; make fuzz is for longer
 	@echo 'all tests passed'
 
