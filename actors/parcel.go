@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/enigma-protocol/enigma/actors/protocol"
+import (
+	"bytes"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
 
 // parcel is what one shard has for another at the end of a turn: envelopes, the outcomes of envelopes, and frames for
 // conns. What it holds is its own copy, for the turn it came from is over when it is opened.
@@ -88,7 +92,7 @@ func (s *Shard) tell(l *Link, text []byte) {
 		return
 	}
 	p := s.parcelFor(l.shard)
-	p.frames = append(p.frames, told{link: l, text: text})
+	p.frames = append(p.frames, told{link: l, text: bytes.Clone(text)})
 }
 
 func (s *Shard) sendParcels() {

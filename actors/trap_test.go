@@ -189,3 +189,24 @@ func TestShards_UsersOfDifferentShardsTalk(t *testing.T) {
 		}
 	}
 }
+
+// Several acks in one parcel are each what they were when it was packed.
+func TestShards_AcksOfOneTurnAreTold(t *testing.T) {
+	b := newBroker(t, newMemory(), actors.WithShards(2))
+	bob := attach(t, b, login(t, b, "bob"), v1)
+	alice := bob
+	for i := 0; alice.shard == bob.shard; i++ {
+		alice = attach(t, b, login(t, b, fmt.Sprint("alice", i)), v1)
+	}
+	alice.nextN(2)
+	bob.nextN(2)
+	const messages = 20
+	for i := range messages {
+		alice.send(bob.id, "x", fmt.Sprint("id", i))
+	}
+	got := bob.nextN(messages)
+	bob.recv(got[messages-1].Seq)
+	for i := range messages {
+		expect(t, alice.next(), frame{Type: "ack", ID: fmt.Sprint("id", i), To: bob.id.String()})
+	}
+}

@@ -87,7 +87,9 @@ func (u *user) ack(m *remembered) {
 		return
 	}
 	u.shard.count(statAcked, 1)
-	u.shard.tell(l, ackFrame(m, u.id))
+	pool := &u.shard.pool
+	pool.scratch = protocol.AppendAck(pool.scratch[:0], []byte(m.id), u.id)
+	u.shard.tell(l, pool.scratch)
 }
 
 // conflict tells a sender, whose envelope was accepted, that its id is taken by another.
@@ -100,10 +102,6 @@ func (u *user) conflict(m *remembered) {
 	}
 	var text [protocol.UserIDLen]byte
 	u.shard.tell(l, protocol.AppendV1Error(nil, protocol.CodeIDConflict, []byte(m.id), u.id.AppendTo(text[:0])))
-}
-
-func ackFrame(m *remembered, to protocol.UserID) []byte {
-	return protocol.AppendAck(make([]byte, 0, 96), []byte(m.id), to)
 }
 
 // drained tells a v1 client, behind the mail that was stored.
