@@ -5,7 +5,7 @@ FUZZTIME ?= 1m
 BENCH ?= .
 COUNT ?= 6
 
-.PHONY: run build release test lint fmt bench bench-compare bench-peers soak fuzz tools
+.PHONY: run build release test lint fmt bench bench-compare bench-peers soak fuzz audit tools
 
 run: build ## build the server and run it on its defaults
 	bin/enigma serve
@@ -55,6 +55,9 @@ soak: tools ## the long versions of the tests that have one
 
 fuzz: ## every fuzz target for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
+
+audit: ## known mistakes (gosec) and vulnerabilities (govulncheck); takes minutes, the first time
+	.ci/audit
 
 tools: ## what the tests need beside Go
 	@.ci/need redis-server redis-sentinel strace curl tmux chromium

@@ -48,6 +48,24 @@
 // path on by httputil.ReverseProxy, upgrades included, for two copies of each byte and two sockets and goroutines per
 // conn. Such a proxy answers no Pings itself, so that confirmation is the client's. Both are among the Examples.
 //
+// # Threats
+//
+// Everything that comes in is from an adversary: it may be malformed, endless, slow, or one of very many. What it can use
+// up is bounded, see below, and the parsers have fuzz targets. What is protected, and what is not:
+//
+//   - A user's mail and its place as the user's one connection, by the proof of its key. Before a conn has left its
+//     entrance the broker does not know it. A user who has never given a proof has neither, by the bare protocol.
+//   - A proof, against another server that asks for it on behalf of this one: it names the host that was dialled. That is
+//     worth as much as this server's knowledge of its own name, see Options.PublicHosts.
+//   - The requests of others on a connection that a proxy shares among them: a request that two parsers might take for
+//     different ones is refused, and so is an upgrade with a body.
+//   - Servers on loopback, from pages: Options.Origins, and the check of Host where a listener is bound to loopback.
+//   - What the limits count, from clients that name another address: only trusted proxies are believed.
+//   - The log, which names no client and quotes none.
+//
+// What the server itself learns, and could do, is not protected here: who writes to whom, when, how much, from where.
+// Payloads are for the two ends to encrypt. A public key is what its id says or clients notice.
+//
 // # Limits
 //
 //	request line and headers     18 KiB (16 KiB is promised)             431

@@ -297,6 +297,8 @@ func TestHeads(t *testing.T) {
 		"/version HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", //
 		"/version HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",                //
 		"/version HTTP/1.1\r\nHost : x\r\n\r\n",                                                  //
+		"/version HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"/version HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\ncontent-LENGTH: 5\r\n\r\n0\r\n\r\n",
 	} {
 		r := raw(t, addr, "GET", request)
 		r.wantCode(t, protocol.CodeBadRequest)

@@ -56,6 +56,12 @@ func (s *Server) routes() *router.Router {
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.counted(ctx)
 	defer s.recovered(ctx)
+	if framedTwice(&ctx.Request.Header) {
+		ctx.SetConnectionClose()
+		s.cors(ctx)
+		fail(ctx, protocol.CodeBadRequest)
+		return
+	}
 	if !s.cors(ctx) || !s.hostAllowed(ctx) {
 		fail(ctx, protocol.CodeOriginRefused)
 		return
@@ -79,6 +85,23 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.URI().SetPathBytes(path)
 	s.router.Handler(ctx)
+}
+
+// framedTwice reports whether a request says in two ways where its body ends. A proxy in front may have believed the
+// other one, and taken for a body what would be read here as the next request (RFC 9112, section 6.3).
+func framedTwice(h *fasthttp.RequestHeader) bool {
+	return sent(h, fasthttp.HeaderTransferEncoding) && sent(h, fasthttp.HeaderContentLength)
+}
+
+// sent reports whether a header came with the request. Those that frame a body are not kept by fasthttp when it has read
+// the body.
+func sent(h *fasthttp.RequestHeader, name string) bool {
+	for line := range bytes.SplitSeq(h.RawHeaders(), []byte{'\n'}) {
+		if len(line) > len(name) && line[len(name)] == ':' && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // rawPath returns the path of a request target as it was sent: nothing decoded, nothing cleaned, up to the first

@@ -91,7 +91,7 @@ func checkUpgrade(ctx *fasthttp.RequestCtx) (key []byte, code protocol.Code) {
 		return nil, protocol.CodeBadRequest
 	}
 	// Bytes of a body would be taken for frames by one side; fasthttp does not hijack after Connection: close.
-	if h.ContentLength() > 0 || len(ctx.PostBody()) > 0 || h.ConnectionClose() {
+	if h.ContentLength() > 0 || sent(h, fasthttp.HeaderTransferEncoding) || len(ctx.PostBody()) > 0 || h.ConnectionClose() {
 		return nil, protocol.CodeBadRequest
 	}
 	return keys[0], protocol.CodeNone

@@ -87,6 +87,7 @@ func TestUpgrade_Refuses(t *testing.T) {
 		{"much too long", "GET", swap(sampleKey, strings.Repeat(sampleKey, 100)), protocol.CodeBadRequest},
 		{"a body", "GET", swap("\r\n\r\n", "\r\nContent-Length: 3\r\n\r\nabc"), protocol.CodeBadRequest},
 		{"a chunked body", "GET", swap("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"), protocol.CodeBadRequest},
+		{"an empty chunked body", "GET", swap("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), protocol.CodeBadRequest},
 		{"connection close", "GET", swap("Connection: Upgrade", "Connection: Upgrade\r\nConnection: close"), protocol.CodeUpgradeRequired},
 		{"POST", "POST", whole, protocol.CodeMethodNotAllowed},
 	} {
