@@ -13,9 +13,10 @@ import (
 	"github.com/enigma-protocol/enigma/transport/client"
 )
 
-const keygenAbout = `Makes a user: a new X25519 key pair. The private key goes to FILE, which only you may read and which must
-not exist yet; without FILE it is where the other commands look for it. Prints the user's id, which is what
-others need to write to you. Keep the file: without it the id is lost, and who has a copy can read your mail.
+const keygenAbout = `Makes a user: a new X25519 key pair. The private key goes to FILE, which only you may read and
+which must not exist yet; without FILE it is where the other commands look for it. Prints the
+user's id, which is what others need to write to you. Keep the file: without it the id is lost,
+and who has a copy can read your mail.
 
   enigma keygen                  # makes ~/.config/enigma/key.pem
   enigma keygen backup-bot.pem   # another user`
@@ -61,8 +62,9 @@ func runKeygen(sys *system, args []string) error {
 	return err
 }
 
-const idAbout = `Prints the id of a user: of the key in FILE, or of a public key such as x25519:…; without either, your own.
-With --public-key it prints the public key instead. It asks no server: an id is a hash of the key.
+const idAbout = `Prints the id of a user: of the key in FILE, or of a public key such as x25519:…; without either,
+your own. With --public-key it prints the public key instead. It asks no server: an id is a hash
+of the key.
 
   enigma id                      # give it to who shall write to you
   enigma id backup-bot.pem

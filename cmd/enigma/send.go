@@ -13,26 +13,29 @@ import (
 	"github.com/enigma-protocol/enigma/transport/client/seal"
 )
 
-const sendAbout = `Sends a text, encrypted so that only the recipient can read it, and waits until it is safe: stored durably by
-the server, or confirmed by the recipient. TO is an id, or the name of a contact of your chat. TEXT is the text;
-without it, or with -, it is what comes in on standard input. Prints "safe", or "delivered" with --wait-delivered.
+const sendAbout = `Sends a text, encrypted so that only the recipient can read it, and waits until it is safe: stored
+durably by the server, or confirmed by the recipient. TO is an id, or the name of a contact of
+your chat. TEXT is the text; without it, or with -, it is what comes in on standard input. Prints
+"safe", or "delivered" with --wait-delivered.
 
   enigma send qg3dpwh42ldnuy2z42ldce5bc4g6pfpe "the backup is done"
   df -h | enigma send bob
   enigma send bob "are you there?" --wait-delivered --timeout 1m
 
-With --json-lines every line of standard input is a text, and a line is printed for each, in order:
+With --json-lines every line of standard input is a text, and a line is printed for each, in
+order:
 
   $ echo '{"to":"bob","text":"hello"}' | enigma send --json-lines
   {"id":"wZ6…","to":"qg3dpwh42ldnuy2z42ldce5bc4g6pfpe","status":"safe"}
 
-The status is "safe", "delivered" or "failed" with an "error". A line may have an "id", 22 characters of base64url:
-the same text again with the same id arrives once.
+The status is "safe", "delivered" or "failed" with an "error". A line may have an "id", 22
+characters of base64url: the same text again with the same id arrives once.
 
-A key has one connection at a time: sending ends a listen or chat that runs with the same key. Give a script a key
-of its own.
+A key has one connection at a time: sending ends a listen or chat that runs with the same key.
+Give a script a key of its own.
 
-Exit status: 0 only if all is safe (delivered, with --wait-delivered), 1 if not, 2 for a wrong command line.`
+Exit status: 0 only if all is safe (delivered, with --wait-delivered), 1 if not, 2 for a wrong
+command line.`
 
 // sendSettings is what send can be told.
 type sendSettings struct {

@@ -15,17 +15,18 @@ import (
 	"github.com/enigma-protocol/enigma/transport/client"
 )
 
-const chatAbout = `A chat in the terminal, encrypted so that only the two who write can read it. Without a key file one is made: you
-are a user then, and F1 in the chat tells the rest.
+const chatAbout = `A chat in the terminal, encrypted so that only the two who write can read it. Without a key file
+one is made: you are a user then, and F1 in the chat tells the rest.
 
   enigma chat
   enigma chat --server https://chat.example --key work.pem
 
-A text shows … until it is safe, ✓ once the server has it, ✓✓ when the other's program has shown it. What you have
-not looked at stays with the server and comes again. Contacts are kept beside the key, in FILE.contacts; texts are
-not kept. Colours are off with NO_COLOR=1.
+A text shows … until it is safe, ✓ once the server has it, ✓✓ when the other's program has shown
+it. What you have not looked at stays with the server and comes again. Contacts are kept beside
+the key, in FILE.contacts; texts are not kept. Colours are off with NO_COLOR=1.
 
-A key has one connection at a time: a send, a listen or another chat with the same key takes it over.`
+A key has one connection at a time: a send, a listen or another chat with the same key takes it
+over.`
 
 func chatCommand() *command {
 	return &command{

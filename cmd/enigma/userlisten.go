@@ -10,8 +10,8 @@ import (
 	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
 )
 
-const listenAbout = `Prints what comes for you, a line of JSON for each, and confirms it to the server after the line was written:
-what was not written comes again next time. The sender gets a receipt.
+const listenAbout = `Prints what comes for you, a line of JSON for each, and confirms it to the server after the line
+was written: what was not written comes again next time. The sender gets a receipt.
 
   $ enigma listen
   {"type":"text","from":"fpma…","id":"wZ6…","time":1767225600000,"seq":1,"text":"hello"}
@@ -19,14 +19,16 @@ what was not written comes again next time. The sender gets a receipt.
   enigma listen --count 1 --timeout 1m | jq -r .text     # wait for one text
   enigma listen | while read -r line; do …; done         # do something with each
 
-The type is "text"; "receipt", for texts of yours, with their "ids"; or "unreadable", with the "reason" and the
-"payload", for what is not encrypted for you by its sender. Characters that could play tricks with a terminal are
-escaped in the JSON. A text that the server delivers twice is printed once, as long as the program runs.
+The type is "text"; "receipt", for texts of yours, with their "ids"; or "unreadable", with the
+"reason" and the "payload", for what is not encrypted for you by its sender. Characters that could
+play tricks with a terminal are escaped in the JSON. A text that the server delivers twice is
+printed once, as long as the program runs.
 
-A key has one connection at a time: a second listen, a chat or a send with the same key ends this one.
+A key has one connection at a time: a second listen, a chat or a send with the same key ends this
+one.
 
-Exit status: 0 after --count texts, or without --count after --timeout or an interrupt; else 1, 2 for a wrong
-command line.`
+Exit status: 0 after --count texts, or without --count after --timeout or an interrupt; else 1, 2
+for a wrong command line.`
 
 // listenSettings is what listen can be told.
 type listenSettings struct {

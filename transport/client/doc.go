@@ -18,7 +18,8 @@
 // With [WithKey] the client also demands that the server asks. The proof is bound to the host in the URL, so that a server
 // that is not the one meant cannot pass it on to the one that is.
 //
-// The payload is the caller's: encrypt it. A server, and who has its disk, sees what is sent.
+// The payload is the caller's: encrypt it, with package seal for instance, whose format the web page and the terminal
+// commands read too. A server, and who has its disk, sees what is sent.
 //
 // # States
 //
