@@ -260,7 +260,7 @@ func (c *conn) end() {
 	}
 	c.set(discharged)
 	c.clearDeadline()
-	c.dec.release(c.loop.shard)
+	c.dec.release(c.loop)
 	c.sock.close()
 	c.detach()
 }

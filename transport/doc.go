@@ -77,6 +77,7 @@
 //	connections per source       Options.MaxConnsPerIP                   429
 //	messages of a conn           Options.RateMessages                    RATE_LIMITED, then 1008
 //	one message                  protocol.Limits.MaxMessage, told by its header   MESSAGE_TOO_LARGE, 1009
+//	messages come in part        Options.HoldBytes on each shard         1013
 //	frames of one message        4,096                                   MESSAGE_TOO_LARGE, 1009
 //	time for one message         Options.FrameTimeout                    1002
 //	input of one turn            256 KiB, 64 KiB of one conn

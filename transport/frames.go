@@ -22,7 +22,11 @@ func (c *conn) input(p []byte) []byte {
 			return nil
 		}
 		var ev event
-		if ev, p = c.dec.next(p, c.limit(), c.loop.shard); ev.kind == eventNone {
+		if ev, p = c.dec.next(p, c.limit(), c.loop); ev.kind == eventNone {
+			if c.dec.holding() && c.loop.overfull() {
+				c.fail(protocol.CodeNone, protocol.CloseTryAgain)
+				c.dec.release(c.loop)
+			}
 			return nil
 		}
 		if !heard && !c.is(detached) {

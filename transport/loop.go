@@ -32,9 +32,29 @@ type loop struct {
 	unescaped  []byte
 	from, to   knownID // of the frame before
 
+	held    int64 // bytes of the buffers for messages that have come in part
+	maxHeld int64 // above it, conns that send such messages are closed; 0 for no bound
+
 	deadlines []*deadline // unused ones
 	entrances map[*entrance]struct{}
 }
+
+// Buffer implements lender, and counts what is lent.
+func (l *loop) Buffer(n int) []byte {
+	b := l.shard.Buffer(n)
+	l.held += int64(cap(b))
+	return b
+}
+
+// Recycle implements lender.
+func (l *loop) Recycle(b []byte) {
+	l.held -= int64(cap(b))
+	l.shard.Recycle(b)
+}
+
+// overfull reports whether messages that have come in part take too much memory. Whoever makes them pays for it with as
+// many bytes, but from many connections, and a client may take half a minute for the rest.
+func (l *loop) overfull() bool { return l.maxHeld > 0 && l.held > l.maxHeld }
 
 // knownID is an id that was read last: frames with the same one come in runs.
 type knownID struct {
@@ -109,7 +129,7 @@ func (s *Server) loopFor(shard *actors.Shard) *loop {
 	defer s.mu.Unlock()
 	l := s.loops[shard]
 	if l == nil {
-		l = &loop{server: s, shard: shard, limits: s.broker.Limits()}
+		l = &loop{server: s, shard: shard, limits: s.broker.Limits(), maxHeld: s.opts.HoldBytes}
 		l.poll, _ = shard.Poller().(*epoll)
 		s.loops[shard] = l
 	}

@@ -43,6 +43,9 @@ type Options struct {
 	MaxConns int
 	// MaxConnsPerIP bounds the open connections of one source address, upgraded or not. Default 10,000.
 	MaxConnsPerIP int
+	// HoldBytes bounds the memory for messages that have come in part, on each shard. A conn that sends more of one then is
+	// closed with 1013. Default 256 MiB.
+	HoldBytes int64
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. Loopback always is one of them.
 	//
 	// The source address of a request is the peer's or, when that is a trusted proxy, the last one in X-Forwarded-For
@@ -95,6 +98,9 @@ func (o Options) withDefaults() (Options, error) {
 	orDuration(&o.WriteTimeout, 30*time.Second)
 	orDuration(&o.FrameTimeout, 30*time.Second)
 	orDuration(&o.proofTimeout, 10*time.Second)
+	if o.HoldBytes == 0 {
+		o.HoldBytes = 256 << 20
+	}
 	if o.now == nil {
 		o.now = time.Now
 	}

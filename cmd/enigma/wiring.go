@@ -31,14 +31,17 @@ func (s *server) brokerOptions() []actors.Option {
 		}),
 		actors.WithAuth(c.Auth),
 		actors.WithMemory(c.Memory),
-		// One core is left to the store, the kernel and the collector: a loop on each was measured to be slower.
-		actors.WithShards(max(1, runtime.GOMAXPROCS(0)-1)),
+		actors.WithShards(shards()),
 	}
 	if c.EventLoop != goroutineLoops && runtime.GOOS == "linux" {
 		options = append(options, actors.WithPoller(transport.NewEpoll)) // else each conn has a goroutine that reads
 	}
 	return options
 }
+
+// shards is how many loops there are. One core is left to the store, the kernel and the collector: a loop on each was
+// measured to be slower.
+func shards() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // transportOptions says to the front end what the configuration says.
 func (s *server) transportOptions() transport.Options {
@@ -52,6 +55,7 @@ func (s *server) transportOptions() transport.Options {
 		MaxConns:       s.maxConns(),
 		MaxConnsPerIP:  c.MaxConnsPerIP,
 		TrustedProxies: c.TrustedProxy,
+		HoldBytes:      min(256<<20, max(c.Memory/int64(shards()), 4*c.MaxMessage)),
 		Page:           web.New(),
 		Log:            s.log,
 	}
