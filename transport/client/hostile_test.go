@@ -62,7 +62,7 @@ func serveRaw(c net.Conn, subprotocol string, bytes [][]byte) int {
 	for _, b := range bytes {
 		all = append(all, b...)
 	}
-	c.Write(all)
+	go c.Write(all) // until c is closed: a pipe has no buffer, and the client may want to write first
 	return closeCode(br)
 }
 
