@@ -27,7 +27,7 @@ release: ## binaries for PLATFORMS, static, with their checksums, in dist/
 test: tools lint ## everything a change must pass
 	go test -race -timeout 12m ./...
 	go test -timeout 5m ./actors/... ./transport ./transport/client/... # what counts allocations, which the race detector changes
-	.ci/fuzz 3s # every target for a moment; make fuzz is for longer
+	.ci/fuzz 2s # every target for a moment; make fuzz is for longer
 	@echo 'all tests passed'
 
 lint: ## formatting, vet, staticcheck
