@@ -126,7 +126,8 @@ func WithStoreActors(n int) Option { return func(c *config) { c.storeActors = n 
 // WithPoller gives what a shard waits on; the default waits for posted jobs and timers alone.
 func WithPoller(f func(*Shard) (Poller, error)) Option { return func(c *config) { c.poller = f } }
 
-// WithSystem has the broker run in the host's actor system, its actors named prefix and a number. Brokers in one system
+// WithSystem has the broker run in the host's actor system, its actors named by prefix and a number: one name
+// for each persistence actor, one for all users of a shard, who leave the system's registry at once. Brokers in one system
 // need different prefixes. The broker leaves the rest of the system alone: it logs nothing through it that the library
 // does not log of any actor, and [Broker.Shutdown] stops the broker's own actors only. Without this option the broker has
 // a system of its own.

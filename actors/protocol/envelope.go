@@ -75,10 +75,10 @@ func (e *Envelope) parseCommon(frame []byte) bool {
 
 // plainText says that a text of the length of an id is ASCII and holds nothing that ends or escapes a JSON string.
 func plainText(text []byte) bool {
-	any := uint64(0)
+	odd := uint64(0)
 	for i := 0; i < UserIDLen; i += wordLen {
 		w := binary.LittleEndian.Uint64(text[i:])
-		any |= stops(w) | w&tops
+		odd |= stops(w) | w&tops
 	}
-	return any == 0
+	return odd == 0
 }
