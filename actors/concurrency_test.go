@@ -54,7 +54,7 @@ func TestBroker_IsForAnyGoroutine(t *testing.T) {
 		})
 		work.Go(func() { // a receiver that comes and goes
 			for n := 0; ctx.Err() == nil; n++ {
-				s, err := b.Connect(ctx, ids[i], actors.SessionOptions{})
+				s, err := b.Connect(ctx, ids[i], actors.ReceiverOptions{})
 				if err != nil {
 					continue
 				}

@@ -196,7 +196,7 @@ func TestPanic_InAnyMethodOfTheStoreIsOneFailedCall(t *testing.T) {
 				b.Login(t.Context(), []byte("carol"))
 				b.PublicKey(t.Context(), alice)
 				b.Ready(t.Context())
-				if s, err := b.Connect(t.Context(), bob, actors.SessionOptions{Proven: true}); err == nil {
+				if s, err := b.Connect(t.Context(), bob, actors.ReceiverOptions{Proven: true}); err == nil {
 					if m, err := s.Receive(t.Context()); err == nil {
 						m.Confirm()
 					}

@@ -34,7 +34,7 @@
 // A program needs a [Store] and [New]. Then, simplest first:
 //
 //	Broker.Submit, SubmitFunc, SubmitFor    send for a user, with the outcome as a result, by a function, or as a message
-//	Broker.Connect                          receive for a user, by Session.Receive on any goroutine
+//	Broker.Connect                          receive for a user, by Receiver.Receive on any goroutine
 //	Broker.ConnectActor                     the same for an actor of the host, in its own mailbox
 //	Broker.Attach, with a Conn, and a Link  a front end of one's own: frames, on the shard's goroutine ([Shard.Post])
 //	WithPoller                              the same with sockets, which the shard then waits on itself

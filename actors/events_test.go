@@ -52,7 +52,7 @@ func TestEvents_TellWhatHappens(t *testing.T) {
 		synctest.Wait()
 		attach(t, b, alice)
 		a.await("the end", func() bool { return a.gone })
-		if _, err := b.Connect(t.Context(), nobody, actors.SessionOptions{}); err == nil {
+		if _, err := b.Connect(t.Context(), nobody, actors.ReceiverOptions{}); err == nil {
 			t.Fatal("nobody is connected")
 		}
 		time.Sleep(2 * time.Minute) // expired

@@ -55,11 +55,11 @@ func Example() {
 	err = broker.Submit(ctx, actors.Envelope{From: alice, To: unknown, Payload: "hello?"})
 	fmt.Println("to nobody:", actors.CodeOf(err))
 
-	session, err := broker.Connect(ctx, bob, actors.SessionOptions{})
+	receiver, err := broker.Connect(ctx, bob, actors.ReceiverOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	m, err := session.Receive(ctx)
+	m, err := receiver.Receive(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -119,8 +119,8 @@ type echo struct {
 func (e *echo) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		e.broker.ConnectActor(c.Self(), e.user, actors.SessionOptions{})
-	case *actors.SessionStarted: // from here on mail comes
+		e.broker.ConnectActor(c.Self(), e.user, actors.ReceiverOptions{})
+	case *actors.ReceiverStarted: // from here on mail comes
 	case *actors.Message:
 		e.last, e.open = m, e.open+1
 		e.broker.SubmitFor(c.Self(), actors.Envelope{From: e.user, To: m.From, Payload: "you said: " + m.Payload})
@@ -128,7 +128,7 @@ func (e *echo) Receive(c actor.Context) {
 		if e.open--; e.open == 0 {
 			e.last.Confirm()
 		}
-	case *actors.SessionEnded: // replaced by another conn, or the broker has shut down
+	case *actors.ReceiverEnded: // replaced by another conn, or the broker has shut down
 		c.Stop(c.Self())
 	}
 }
@@ -144,14 +144,14 @@ func ExampleBroker_ConnectActor() {
 	alice, bot := exampleLogin(ctx, broker, "alice's public key"), exampleLogin(ctx, broker, "the bot's public key")
 	broker.System().Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return &echo{broker: broker, user: bot} }))
 
-	session, err := broker.Connect(ctx, alice, actors.SessionOptions{})
+	receiver, err := broker.Connect(ctx, alice, actors.ReceiverOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	if err := broker.Submit(ctx, actors.Envelope{From: alice, To: bot, Payload: "hello"}); err != nil {
 		log.Fatal(err)
 	}
-	m, err := session.Receive(ctx)
+	m, err := receiver.Receive(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -184,12 +184,12 @@ func ExampleWithEvents() {
 		log.Fatal(err)
 	}
 	broker.Submit(ctx, actors.Envelope{From: alice, Payload: "to the zero id, which nobody has"})
-	session, err := broker.Connect(ctx, alice, actors.SessionOptions{})
+	receiver, err := broker.Connect(ctx, alice, actors.ReceiverOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	session.Close()
-	<-session.Done()
+	receiver.Close()
+	<-receiver.Done()
 	broker.Shutdown(ctx) // subscribers have been told of all when it returns
 	// Output:
 	// parked, count 1, code ""
@@ -208,27 +208,27 @@ func ExampleBroker_Shutdown() {
 		log.Fatal(err)
 	}
 	alice, bob := exampleLogin(ctx, broker, "alice's public key"), exampleLogin(ctx, broker, "bob's public key")
-	session, err := broker.Connect(ctx, bob, actors.SessionOptions{})
+	receiver, err := broker.Connect(ctx, bob, actors.ReceiverOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	outcome := make(chan error, 1)
 	broker.SubmitFunc(actors.Envelope{From: alice, To: bob, Payload: "hello"}, func(err error) { outcome <- err })
-	if _, err := session.Receive(ctx); err != nil {
+	if _, err := receiver.Receive(ctx); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("shut down:", broker.Shutdown(ctx), broker.Shutdown(ctx)) // again does no harm
-	<-session.Done()
+	<-receiver.Done()
 	fmt.Println("the envelope is safe:", <-outcome)
 
 	broker, err = actors.New(actors.WithStore(store))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if session, err = broker.Connect(ctx, bob, actors.SessionOptions{}); err != nil {
+	if receiver, err = broker.Connect(ctx, bob, actors.ReceiverOptions{}); err != nil {
 		log.Fatal(err)
 	}
-	m, err := session.Receive(ctx)
+	m, err := receiver.Receive(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
-// SessionStarted tells a host's actor that its session is attached.
-type SessionStarted struct{ Session *Session }
+// ReceiverStarted tells a host's actor that its receiver is attached.
+type ReceiverStarted struct{ Receiver *Receiver }
 
-// SessionEnded tells a host's actor that its session has ended, or could not begin. Nothing of it follows.
-type SessionEnded struct {
-	Session *Session
-	Err     error // what Session.Err returns
+// ReceiverEnded tells a host's actor that its receiver has ended, or could not begin. Nothing of it follows.
+type ReceiverEnded struct {
+	Receiver *Receiver
+	Err      error // what Receiver.Err returns
 }
 
 // Outcome tells a host's actor what became of an envelope that it submitted; see [Broker.Submit] for Err.
@@ -24,27 +24,27 @@ type Outcome struct {
 	Err      error
 }
 
-// ConnectActor makes an actor of the broker's system the client of a user. It gets *[SessionStarted], then a *[Message]
-// for each envelope, which it confirms with [Message.Confirm], and at last *[SessionEnded], as messages in its own
-// mailbox; there are never more than 256 of them unconfirmed. When the actor stops, the session ends, and what it has
+// ConnectActor makes an actor of the broker's system the client of a user. It gets *[ReceiverStarted], then a *[Message]
+// for each envelope, which it confirms with [Message.Confirm], and at last *[ReceiverEnded], as messages in its own
+// mailbox; there are never more than 256 of them unconfirmed. When the actor stops, the receiver ends, and what it has
 // not confirmed stays with the broker.
 //
-// Confirms are cumulative: an actor that is restarted after a failure, and has lost a message by it, must close its session
+// Confirms are cumulative: an actor that is restarted after a failure, and has lost a message by it, must close its receiver
 // in Restarting and connect anew, or it would confirm that message with the next one. ConnectActor does not wait, so an
 // actor may call it for itself, when it has started. Neither its mailbox nor its dispatcher may hold up who sends to
 // it, as protoactor's bounded mailbox and its synchronized dispatcher do: that is a shard.
-func (b *Broker) ConnectActor(pid *actor.PID, id protocol.UserID, opts SessionOptions) *Session {
-	w := &watch{session: b.newSession(id, opts), actor: pid}
-	s, root := w.session, b.system.Root
-	s.deliver = func(m *Message) { root.Send(pid, m) }
-	s.began = func() { root.Send(pid, &SessionStarted{s}) }
-	s.ended = w.end
+func (b *Broker) ConnectActor(pid *actor.PID, id protocol.UserID, opts ReceiverOptions) *Receiver {
+	w := &watch{receiver: b.newReceiver(id, opts), actor: pid}
+	r, root := w.receiver, b.system.Root
+	r.deliver = func(m *Message) { root.Send(pid, m) }
+	r.began = func() { root.Send(pid, &ReceiverStarted{r}) }
+	r.ended = w.end
 	for added := false; !added; {
 		w.pid, added = b.system.ProcessRegistry.Add(w, b.nextName())
 	}
 	w.tell(&actor.Watch{Watcher: w.pid})
-	s.post(sessionAttach)
-	return s
+	r.post(receiverAttach)
+	return r
 }
 
 // SubmitFor is Submit for an actor of the broker's system: it does not wait, and the actor gets an *[Outcome]. It refuses
@@ -54,25 +54,25 @@ func (b *Broker) SubmitFor(pid *actor.PID, e Envelope) {
 	b.SubmitFunc(e, func(err error) { root.Send(pid, &Outcome{Envelope: e, Err: err}) })
 }
 
-// watch is the process that protoactor tells of the end of a session's actor.
+// watch is the process that protoactor tells of the end of a receiver's actor.
 type watch struct {
-	session *Session
-	actor   *actor.PID
-	pid     *actor.PID // its own
-	gone    atomic.Bool
+	receiver *Receiver
+	actor    *actor.PID
+	pid      *actor.PID // its own
+	gone     atomic.Bool
 }
 
 // tell sends the actor a message of the library.
 func (w *watch) tell(message any) {
-	process, _ := w.session.broker.system.ProcessRegistry.Get(w.actor)
+	process, _ := w.receiver.broker.system.ProcessRegistry.Get(w.actor)
 	process.SendSystemMessage(w.actor, message)
 }
 
-// end follows the end of the session.
+// end follows the end of the receiver.
 func (w *watch) end() {
-	system := w.session.broker.system
+	system := w.receiver.broker.system
 	if !w.gone.Load() {
-		system.Root.Send(w.actor, &SessionEnded{Session: w.session, Err: w.session.Err()})
+		system.Root.Send(w.actor, &ReceiverEnded{Receiver: w.receiver, Err: w.receiver.Err()})
 		w.tell(&actor.Unwatch{Watcher: w.pid})
 	}
 	system.ProcessRegistry.Remove(w.pid)
@@ -82,7 +82,7 @@ func (w *watch) end() {
 func (w *watch) SendSystemMessage(_ *actor.PID, message any) {
 	if _, terminated := message.(*actor.Terminated); terminated {
 		w.gone.Store(true)
-		w.session.Close()
+		w.receiver.Close()
 	}
 }
 
@@ -90,7 +90,7 @@ func (w *watch) SendSystemMessage(_ *actor.PID, message any) {
 func (w *watch) SendUserMessage(*actor.PID, any) {}
 
 // Stop implements actor.Process.
-func (w *watch) Stop(*actor.PID) { w.session.Close() }
+func (w *watch) Stop(*actor.PID) { w.receiver.Close() }
 
 // LogValue implements slog.LogValuer: the log of dead letters, or a host's own, does not get what is for users alone.
 func (m *Message) LogValue() slog.Value { return slog.StringValue("message of a user") }

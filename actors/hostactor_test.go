@@ -56,8 +56,8 @@ func TestHostActor_IsAUser(t *testing.T) {
 	b := newBroker(t, newMemory(), actors.WithSystem(system, "enigma/"))
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
 	pid, got := spawn(system)
-	session := b.ConnectActor(pid, bob, actors.SessionOptions{})
-	if m := await[*actors.SessionStarted](t, got); m.Session != session || session.User() != bob {
+	receiver := b.ConnectActor(pid, bob, actors.ReceiverOptions{})
+	if m := await[*actors.ReceiverStarted](t, got); m.Receiver != receiver || receiver.User() != bob {
 		t.Fatalf("started %+v", m)
 	}
 	b.SubmitFor(pid, actors.Envelope{From: alice, To: bob, Payload: "hello", ID: "m1"})
@@ -73,33 +73,33 @@ func TestHostActor_IsAUser(t *testing.T) {
 	if o := await[*actors.Outcome](t, got); actors.CodeOf(o.Err) != protocol.CodeUserNotFound {
 		t.Fatalf("outcome %+v", o)
 	}
-	session.Close()
-	if m := await[*actors.SessionEnded](t, got); m.Session != session || !errors.Is(m.Err, actors.ErrSessionClosed) {
+	receiver.Close()
+	if m := await[*actors.ReceiverEnded](t, got); m.Receiver != receiver || !errors.Is(m.Err, actors.ErrReceiverClosed) {
 		t.Fatalf("ended %+v", m)
 	}
-	b.ConnectActor(pid, protocol.NewUserID([]byte("nobody")), actors.SessionOptions{})
-	if m := await[*actors.SessionEnded](t, got); actors.CodeOf(m.Err) != protocol.CodeUserNotFound {
+	b.ConnectActor(pid, protocol.NewUserID([]byte("nobody")), actors.ReceiverOptions{})
+	if m := await[*actors.ReceiverEnded](t, got); actors.CodeOf(m.Err) != protocol.CodeUserNotFound {
 		t.Fatalf("ended %+v", m)
 	}
 }
 
-// When the host's actor stops, its session ends, and what it has not confirmed is the next one's.
-func TestHostActor_StoppedEndsItsSession(t *testing.T) {
+// When the host's actor stops, its receiver ends, and what it has not confirmed is the next one's.
+func TestHostActor_StoppedEndsItsReceiver(t *testing.T) {
 	var log lockedBuffer
 	system := newHost(t, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	b := newBroker(t, newMemory(), actors.WithSystem(system, "enigma/"))
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
 	pid, got := spawn(system)
-	session := b.ConnectActor(pid, bob, actors.SessionOptions{})
-	await[*actors.SessionStarted](t, got)
+	receiver := b.ConnectActor(pid, bob, actors.ReceiverOptions{})
+	await[*actors.ReceiverStarted](t, got)
 	go submit(t, b, actors.Envelope{From: alice, To: bob, Payload: "a secret"})
 	await[*actors.Message](t, got)
 	system.Root.Stop(pid)
-	<-session.Done()
+	<-receiver.Done()
 	system.Root.Send(pid, &actors.Message{Payload: "a secret"}) // as one that was on its way
 	other, got := spawn(system)
-	b.ConnectActor(other, bob, actors.SessionOptions{})
-	await[*actors.SessionStarted](t, got)
+	b.ConnectActor(other, bob, actors.ReceiverOptions{})
+	await[*actors.ReceiverStarted](t, got)
 	if m := await[*actors.Message](t, got); m.Payload != "a secret" {
 		t.Fatalf("received %+v", m)
 	}
@@ -107,7 +107,7 @@ func TestHostActor_StoppedEndsItsSession(t *testing.T) {
 	if err := system.Root.StopFuture(stopped).Wait(); err != nil {
 		t.Fatal(err)
 	}
-	<-b.ConnectActor(stopped, alice, actors.SessionOptions{}).Done()
+	<-b.ConnectActor(stopped, alice, actors.ReceiverOptions{}).Done()
 	if strings.Contains(log.String(), "secret") {
 		t.Fatalf("logged: %s", log.String())
 	}
@@ -119,8 +119,8 @@ func TestHostActor_IsNotFlooded(t *testing.T) {
 	b := newBroker(t, newMemory(), actors.WithSystem(system, "enigma/"))
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
 	pid, got := spawn(system)
-	b.ConnectActor(pid, bob, actors.SessionOptions{})
-	await[*actors.SessionStarted](t, got)
+	b.ConnectActor(pid, bob, actors.ReceiverOptions{})
+	await[*actors.ReceiverStarted](t, got)
 	a := attach(t, b, alice)
 	for range 300 {
 		a.send(bob, "x")
@@ -168,15 +168,15 @@ func TestHostSystem_IsLeftAlone(t *testing.T) {
 		c := attach(t, b, alice, func(c *conn) { c.explode = true })
 		c.send(alice, "x")
 		c.await("the end", func() bool { return c.gone })
-		b.ConnectActor(mine, alice, actors.SessionOptions{})
-		await[*actors.SessionStarted](t, got)
+		b.ConnectActor(mine, alice, actors.ReceiverOptions{})
+		await[*actors.ReceiverStarted](t, got)
 		if m := await[*actors.Message](t, got); m.Payload != "x" {
 			t.Fatalf("received %+v", m)
 		}
 		if err := shutdown(t, b); err != nil {
 			t.Fatal(err)
 		}
-		await[*actors.SessionEnded](t, got)
+		await[*actors.ReceiverEnded](t, got)
 	}
 	system.Root.Send(mine, "still here")
 	if text := await[string](t, got); text != "still here" {

@@ -9,7 +9,7 @@ import (
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
-// Sessions and desks are conns whose client is Go code of the host. They speak v1 with the shard, like any other conn:
+// Receivers and desks are conns whose client is Go code of the host. They speak v1 with the shard, like any other conn:
 // what the shard writes for them is read here. Every frame is one that this package encoded, so a reader has only to
 // know that form, and what does not have it is a bug.
 

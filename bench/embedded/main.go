@@ -134,11 +134,11 @@ type shouter struct {
 func (s *shouter) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		s.broker.ConnectActor(c.Self(), s.user, actors.SessionOptions{})
+		s.broker.ConnectActor(c.Self(), s.user, actors.ReceiverOptions{})
 	case *actors.Message:
 		s.broker.SubmitFor(c.Self(), actors.Envelope{From: s.user, To: m.From, Payload: strings.ToUpper(m.Payload)})
 		m.Confirm()
-	case *actors.SessionEnded:
+	case *actors.ReceiverEnded:
 		c.Stop(c.Self())
 	}
 }

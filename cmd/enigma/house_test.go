@@ -94,6 +94,9 @@ func TestHouse_InspectionFindsWhatIsWrong(t *testing.T) {
 		"no comment on a package": {fstest.MapFS{"cmd/a.go": {Data: []byte("package a\n")}}, "no package comment"},
 		"a long file":             {fstest.MapFS{"cmd/a.go": source("package a\n" + strings.Repeat("\n", maxLines))}, "lines"},
 		"a new top-level entry":   {fstest.MapFS{"docs/a.txt": {}}, "docs"},
+		"a foreign word":          {fstest.MapFS{"cmd/a.go": source("package a\n// X is.\ntype X struct { PeerIDs, sessions int; Speer string }\nfunc hub() { type Hub int }\n")}, "PeerIDs: peer is a foreign word"},
+		"a foreign method":        {fstest.MapFS{"cmd/a.go": source("package a\ntype x interface { Sessions() }\n")}, "sessions is a foreign word"},
+		"a foreign package":       {fstest.MapFS{"cmd/a.go": source("package session\n")}, "session is a foreign word"},
 		"something unfinished":    {fstest.MapFS{"cmd/a.go": source("package a\n// " + unfinished[0] + "\n")}, unfinished[0]},
 		"unfinished in a script":  {fstest.MapFS{".ci/run": {Data: []byte("# " + unfinished[1] + "\n")}}, unfinished[1]},
 	} {
@@ -221,6 +224,9 @@ func checkSource(name string, text []byte, packages map[string]bool) (findings [
 	}
 	for _, identifier := range undocumented(file) {
 		findings = append(findings, fmt.Sprintf("%s: %s has no comment", name, identifier))
+	}
+	for _, finding := range foreignWords(file) {
+		findings = append(findings, name+": "+finding)
 	}
 	return findings, nil
 }

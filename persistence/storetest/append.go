@@ -10,7 +10,7 @@ import (
 )
 
 var appendTests = []test{
-	{name: "KeepsOrder", check: func(s *session) {
+	{name: "KeepsOrder", check: func(s *trial) {
 		s.keep(envelope("bob", 1), envelope("bob", 2), envelope("bob", 300))
 		s.keep(envelope("bob", 301))
 		s.keep(envelope("bob", 70_000), envelope("bob", 1<<40))
@@ -18,19 +18,19 @@ var appendTests = []test{
 			envelope("bob", 70_000), envelope("bob", 1<<40))
 	}},
 	{name: "ServesManyUsersInOneBatch", check: manyUsers},
-	{name: "RepeatChangesNothing", check: func(s *session) {
+	{name: "RepeatChangesNothing", check: func(s *trial) {
 		s.keep(envelope("bob", 5), envelope("bob", 6))
 		s.keep(envelope("bob", 5), envelope("bob", 6))
 		s.keep(envelope("bob", 6), envelope("bob", 7)) // an earlier call's tail comes again with what is new
 		s.pending("bob", envelope("bob", 5), envelope("bob", 6), envelope("bob", 7))
 	}},
-	{name: "AtOrBelowTheHighestChangesNothing", check: func(s *session) {
+	{name: "AtOrBelowTheHighestChangesNothing", check: func(s *trial) {
 		s.keep(envelope("bob", 10))
 		s.keep(with(envelope("bob", 10), func(p *persistence.Pending) { p.Payload = []byte("other") }))
 		s.keep(envelope("bob", 9), envelope("bob", 11))
 		s.pending("bob", envelope("bob", 10), envelope("bob", 11))
 	}},
-	{name: "RepeatAfterConfirmChangesNothing", check: func(s *session) {
+	{name: "RepeatAfterConfirmChangesNothing", check: func(s *trial) {
 		s.keep(envelope("bob", 5), envelope("bob", 6))
 		s.confirm("bob", 6)
 		s.keep(envelope("bob", 5), envelope("bob", 6))
@@ -41,7 +41,7 @@ var appendTests = []test{
 		s.keep(envelope("bob", 7))
 		s.pending("bob", envelope("bob", 7))
 	}},
-	{name: "RepeatAfterExpiryChangesNothing", check: func(s *session) {
+	{name: "RepeatAfterExpiryChangesNothing", check: func(s *trial) {
 		s.keep(envelope("bob", 5), envelope("bob", 6))
 		s.expire(later, 10, 2)
 		s.keep(envelope("bob", 5), envelope("bob", 6))
@@ -50,7 +50,7 @@ var appendTests = []test{
 		s.keep(envelope("bob", 5), envelope("bob", 6))
 		s.pending("bob")
 	}},
-	{name: "RepeatAfterConfirmAndExpiryOfAPartChangesNothing", check: func(s *session) {
+	{name: "RepeatAfterConfirmAndExpiryOfAPartChangesNothing", check: func(s *trial) {
 		short := with(envelope("bob", 7), func(p *persistence.Pending) { p.Expires = now + 1 })
 		s.keep(envelope("bob", 5), envelope("bob", 6), short)
 		s.confirm("bob", 5)
@@ -60,7 +60,7 @@ var appendTests = []test{
 		s.pending("bob", envelope("bob", 6))
 	}},
 	{name: "KeepsEveryFieldAndByte", check: everyField},
-	{name: "KeepsLargePayloads", check: func(s *session) {
+	{name: "KeepsLargePayloads", check: func(s *trial) {
 		rng := rand.NewChaCha8([32]byte{})
 		var want []persistence.Pending
 		for seq := uint64(1); seq <= 20; seq++ {
@@ -73,7 +73,7 @@ var appendTests = []test{
 		s.reopen()
 		s.pending("bob", want...)
 	}},
-	{name: "CopiesWhatItKeeps", check: func(s *session) {
+	{name: "CopiesWhatItKeeps", check: func(s *trial) {
 		payload := []byte("original")
 		id := []byte("id-1")
 		p := with(envelope("bob", 1), func(p *persistence.Pending) { p.Payload = payload })
@@ -89,10 +89,10 @@ var appendTests = []test{
 			s.Fatalf("payload is %q after the reader changed its copy", again[0].Payload)
 		}
 	}},
-	{name: "EmptyBatch", check: func(s *session) { s.keep() }},
+	{name: "EmptyBatch", check: func(s *trial) { s.keep() }},
 }
 
-func manyUsers(s *session) {
+func manyUsers(s *trial) {
 	const users, rounds = 500, 3
 	var batch []persistence.Pending
 	want := make(map[string][]persistence.Pending)
@@ -113,7 +113,7 @@ func manyUsers(s *session) {
 	}
 }
 
-func everyField(s *session) {
+func everyField(s *trial) {
 	every := make([]byte, 256)
 	for i := range every {
 		every[i] = byte(i)

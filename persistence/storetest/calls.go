@@ -12,12 +12,12 @@ import (
 )
 
 var callTests = []test{
-	{name: "Ping", check: func(s *session) {
+	{name: "Ping", check: func(s *trial) {
 		if err := s.store.Ping(s.ctx); err != nil {
 			s.Fatalf("Ping: %v", err)
 		}
 	}},
-	{name: "EmptyCalls", check: func(s *session) {
+	{name: "EmptyCalls", check: func(s *trial) {
 		for name, err := range map[string]error{
 			"PutKeys": s.store.PutKeys(s.ctx, nil, nil), "Keys": s.store.Keys(s.ctx, nil, nil, nil),
 			"Lock": s.store.Lock(s.ctx, nil, nil), "Append": s.store.Append(s.ctx, nil, nil),
@@ -31,7 +31,7 @@ var callTests = []test{
 	{name: "CancelledContextDoesNothing", check: cancelled},
 }
 
-func cancelled(s *session) {
+func cancelled(s *trial) {
 	s.putKeys(record("alice", "a"))
 	s.keep(envelope("alice", 1))
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -65,7 +65,7 @@ var roomy = persistence.Quota{Messages: 20, Bytes: 2000}
 // concurrent lets several callers work at once, each on users of its own, while others call what names no user. The
 // callers append, now and then the same again, read and confirm; every envelope must come out once and in order,
 // unless it was to expire, and at the end every mailbox must have room for exactly its quota.
-func concurrent(s *session) {
+func concurrent(s *trial) {
 	const callers, users, rounds = 6, 4, 40
 	var wg, background sync.WaitGroup
 	var expired, read atomic.Int64
@@ -114,7 +114,7 @@ func concurrent(s *session) {
 }
 
 // room expects that a mailbox has room for exactly its quota of messages, from seq on.
-func (s *session) room(name string, seq uint64) {
+func (s *trial) room(name string, seq uint64) {
 	s.Helper()
 	for range roomy.Messages {
 		s.keep(envelope(name, seq))
@@ -127,7 +127,7 @@ func callerUser(c, u int) string { return fmt.Sprintf("caller%d user%d", c, u) }
 
 // caller appends rounds envelopes to each of its users, one in five of them expired, and returns how many it read. It
 // runs beside the test, hence does not end it.
-func caller(s *session, c, users, rounds int) (read int, err error) {
+func caller(s *trial, c, users, rounds int) (read int, err error) {
 	name := func(u int) string { return callerUser(c, u) }
 	last := make([]uint64, users)
 	for round := 1; round <= rounds; round++ {
@@ -162,7 +162,7 @@ func caller(s *session, c, users, rounds int) (read int, err error) {
 
 // drain reads and confirms what a user has, a few at a time. At the end it confirms one more than it read, since the
 // envelope of the last round has expired, as every fifth one.
-func drain(s *session, name string, last *uint64) (read int, err error) {
+func drain(s *trial, name string, last *uint64) (read int, err error) {
 	for {
 		pages, errs := make([]persistence.Page, 1), stale(1)
 		r := persistence.ReadRequest{User: user(name), After: *last, Count: 3, Bytes: far, Now: now}

@@ -7,7 +7,7 @@ import (
 )
 
 var confirmTests = []test{
-	{name: "IsCumulative", check: func(s *session) {
+	{name: "IsCumulative", check: func(s *trial) {
 		s.keep(envelope("bob", 1), envelope("bob", 2), envelope("bob", 5), envelope("bob", 6))
 		s.confirm("bob", 2)
 		s.pending("bob", envelope("bob", 5), envelope("bob", 6))
@@ -18,7 +18,7 @@ var confirmTests = []test{
 		s.confirm("bob", 6)
 		s.pending("bob")
 	}},
-	{name: "IsIdempotent", check: func(s *session) {
+	{name: "IsIdempotent", check: func(s *trial) {
 		s.keep(envelope("bob", 1), envelope("bob", 2), envelope("bob", 3))
 		for range 3 {
 			s.confirm("bob", 2)
@@ -27,7 +27,7 @@ var confirmTests = []test{
 			s.pending("bob", envelope("bob", 3))
 		}
 	}},
-	{name: "BeyondTheTail", check: func(s *session) {
+	{name: "BeyondTheTail", check: func(s *trial) {
 		s.keep(envelope("bob", 1), envelope("bob", 2))
 		s.confirm("bob", 1000)
 		s.pending("bob")
@@ -36,19 +36,19 @@ var confirmTests = []test{
 		s.confirm("bob", 1<<53-1)
 		s.pending("bob")
 	}},
-	{name: "UnknownUser", check: func(s *session) {
+	{name: "UnknownUser", check: func(s *trial) {
 		s.confirm("nobody", 5)
 		s.keep(envelope("nobody", 3))
 		s.pending("nobody", envelope("nobody", 3))
 	}},
-	{name: "LeavesOthersAlone", check: func(s *session) {
+	{name: "LeavesOthersAlone", check: func(s *trial) {
 		s.keep(envelope("alice", 1), envelope("bob", 1), envelope("carol", 1))
 		s.confirm("bob", 1<<53-1)
 		s.pending("alice", envelope("alice", 1))
 		s.pending("bob")
 		s.pending("carol", envelope("carol", 1))
 	}},
-	{name: "LargeDrains", check: func(s *session) {
+	{name: "LargeDrains", check: func(s *trial) {
 		for _, n := range []int{1, 63, 64, 65, 500} {
 			name := fmt.Sprint("user", n)
 			want := s.fill(name, n+1, 100)
@@ -63,7 +63,7 @@ var confirmTests = []test{
 			s.pending(name, next)
 		}
 	}},
-	{name: "ManyUsersInOneCall", check: func(s *session) {
+	{name: "ManyUsersInOneCall", check: func(s *trial) {
 		const users = 300
 		var batch []persistence.Pending
 		var confirmed []persistence.Confirmed
@@ -82,7 +82,7 @@ var confirmTests = []test{
 			s.pending(fmt.Sprint("user", u), batch[u*3+u%4:u*3+3]...)
 		}
 	}},
-	{name: "TwiceInOneCall", check: func(s *session) {
+	{name: "TwiceInOneCall", check: func(s *trial) {
 		s.keep(envelope("bob", 1), envelope("bob", 2), envelope("bob", 3))
 		errs := stale(2)
 		confirmed := []persistence.Confirmed{{User: user("bob"), Seq: 2}, {User: user("bob"), Seq: 1}}

@@ -12,13 +12,13 @@ func expiring(to string, seq uint64, at int64) persistence.Pending {
 }
 
 var expireTests = []test{
-	{name: "NothingToDo", check: func(s *session) {
+	{name: "NothingToDo", check: func(s *trial) {
 		s.expire(later, 10, 0)
 		s.keep(envelope("bob", 1))
 		s.expire(now, 10, 0)
 		s.pending("bob", envelope("bob", 1))
 	}},
-	{name: "IsPerMessage", check: func(s *session) {
+	{name: "IsPerMessage", check: func(s *trial) {
 		s.keep(envelope("bob", 1), expiring("bob", 2, now+10), envelope("bob", 3), expiring("bob", 4, now+20), envelope("bob", 5))
 		s.expire(now+9, 10, 0)
 		s.expire(now+10, 10, 1)
@@ -28,7 +28,7 @@ var expireTests = []test{
 		s.expire(later, 10, 3)
 		s.pending("bob")
 	}},
-	{name: "ShortAfterLong", check: func(s *session) {
+	{name: "ShortAfterLong", check: func(s *trial) {
 		// A later envelope may expire sooner, in a later call and after a restart too.
 		s.keep(envelope("bob", 1))
 		s.reopen()
@@ -39,7 +39,7 @@ var expireTests = []test{
 		s.expire(now+10, 10, 1)
 		s.pending("bob", envelope("bob", 1))
 	}},
-	{name: "LimitBoundsOneCall", check: func(s *session) {
+	{name: "LimitBoundsOneCall", check: func(s *trial) {
 		var batch []persistence.Pending
 		for seq := uint64(1); seq <= 10; seq++ {
 			batch = append(batch, expiring("bob", seq, now+10), expiring("carol", seq, now+10))
@@ -63,7 +63,7 @@ var expireTests = []test{
 			s.Fatalf("removed %d in all, want 20", total)
 		}
 	}},
-	{name: "ManyUsers", check: func(s *session) {
+	{name: "ManyUsers", check: func(s *trial) {
 		const users = 200
 		var batch []persistence.Pending
 		for u := range users {
@@ -79,7 +79,7 @@ var expireTests = []test{
 		}
 		s.expire(later, 33, users)
 	}},
-	{name: "AfterConfirm", check: func(s *session) {
+	{name: "AfterConfirm", check: func(s *trial) {
 		s.keep(expiring("bob", 1, now+10), expiring("bob", 2, now+20), expiring("bob", 3, now+30))
 		s.confirm("bob", 1)
 		s.expire(now+10, 10, 0) // what was confirmed does not expire
@@ -90,7 +90,7 @@ var expireTests = []test{
 		s.expire(now+35, 10, 1)
 		s.expire(now+40, 10, 1)
 	}},
-	{name: "ConfirmOverHoles", check: func(s *session) {
+	{name: "ConfirmOverHoles", check: func(s *trial) {
 		s.keep(envelope("bob", 1), expiring("bob", 2, now+10), envelope("bob", 3), expiring("bob", 4, now+10))
 		s.expire(now+10, 10, 2)
 		s.confirm("bob", 2)
@@ -100,7 +100,7 @@ var expireTests = []test{
 		s.keep(envelope("bob", 5))
 		s.pending("bob", envelope("bob", 5))
 	}},
-	{name: "FarInThePast", check: func(s *session) {
+	{name: "FarInThePast", check: func(s *trial) {
 		// A clock may be wrong for a while: what is long expired when it comes is kept, not read, and removed.
 		s.keep(expiring("bob", 1, 1), envelope("bob", 2))
 		s.pending("bob", envelope("bob", 2))

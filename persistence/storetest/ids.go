@@ -13,65 +13,65 @@ func sent(seq uint64, id, payload string) persistence.Pending {
 }
 
 var idTests = []test{
-	{name: "SameSeqSucceeds", check: func(s *session) {
+	{name: "SameSeqSucceeds", check: func(s *trial) {
 		s.keep(sent(1, "a", "x"))
 		s.keep(sent(1, "a", "x"))
 		s.reopen()
 		s.keep(sent(1, "a", "x"))
 		s.pending("bob", sent(1, "a", "x"))
 	}},
-	{name: "SamePayloadIsADuplicate", check: func(s *session) {
+	{name: "SamePayloadIsADuplicate", check: func(s *trial) {
 		s.keep(sent(1, "a", "x"))
 		s.outcomes(s.append(sent(2, "a", "x")), errDuplicate)
 		s.reopen()
 		s.outcomes(s.append(sent(3, "a", "x")), errDuplicate)
 		s.pending("bob", sent(1, "a", "x"))
 	}},
-	{name: "OtherPayloadIsAConflict", check: func(s *session) {
+	{name: "OtherPayloadIsAConflict", check: func(s *trial) {
 		s.keep(sent(1, "a", "x"))
 		s.outcomes(s.append(sent(2, "a", "y")), errConflict)
 		s.reopen()
 		s.outcomes(s.append(sent(3, "a", "xx"), sent(4, "a", "")), errConflict, errConflict)
 		s.pending("bob", sent(1, "a", "x"))
 	}},
-	{name: "WithinOneBatch", check: func(s *session) {
+	{name: "WithinOneBatch", check: func(s *trial) {
 		s.outcomes(s.append(sent(1, "a", "x"), sent(2, "a", "x"), sent(3, "a", "y"), sent(4, "b", "x")),
 			nil, errDuplicate, errConflict, nil)
 		s.pending("bob", sent(1, "a", "x"), sent(4, "b", "x"))
 	}},
-	{name: "RefusalOfOneLeavesTheLaterOnes", check: func(s *session) {
+	{name: "RefusalOfOneLeavesTheLaterOnes", check: func(s *trial) {
 		s.keep(sent(1, "a", "x"))
 		s.outcomes(s.append(sent(2, "a", "x"), sent(3, "b", "x"), sent(4, "a", "y"), sent(5, "", "x")),
 			errDuplicate, nil, errConflict, nil)
 		s.pending("bob", sent(1, "a", "x"), sent(3, "b", "x"), sent(5, "", "x"))
 	}},
-	{name: "ComesBeforeTheHighest", check: func(s *session) {
+	{name: "ComesBeforeTheHighest", check: func(s *trial) {
 		s.keep(sent(5, "a", "x"), sent(9, "", "z"))
 		s.outcomes(s.append(sent(3, "a", "x"), sent(4, "a", "y"), sent(6, "c", "x")), errDuplicate, errConflict, nil)
 		s.pending("bob", sent(5, "a", "x"), sent(9, "", "z"))
 	}},
-	{name: "ComesBeforeTheQuota", quota: three, check: func(s *session) {
+	{name: "ComesBeforeTheQuota", quota: three, check: func(s *trial) {
 		s.keep(sent(1, "a", "x"), sent(2, "b", "x"), sent(3, "c", "x"))
 		s.outcomes(s.append(sent(4, "d", "x"), sent(5, "a", "x"), sent(6, "b", "y")), errQuota, errDuplicate, errConflict)
 	}},
-	{name: "RefusedDoesNotTakeTheID", quota: three, check: func(s *session) {
+	{name: "RefusedDoesNotTakeTheID", quota: three, check: func(s *trial) {
 		s.keep(sent(1, "a", "x"), sent(2, "b", "x"), sent(3, "c", "x"))
 		s.outcomes(s.append(sent(4, "d", "x")), errQuota)
 		s.confirm("bob", 3)
 		s.keep(sent(5, "d", "other"))
 	}},
-	{name: "IsPerSenderAndRecipient", check: func(s *session) {
+	{name: "IsPerSenderAndRecipient", check: func(s *trial) {
 		fromCarol := with(sent(2, "a", "x"), func(p *persistence.Pending) { p.From = user("carol") })
 		toCarol := with(sent(1, "a", "x"), func(p *persistence.Pending) { p.To = user("carol") })
 		s.keep(sent(1, "a", "x"), fromCarol, toCarol, sent(3, "A", "x"), sent(4, "aa", "x"))
 		s.pending("bob", sent(1, "a", "x"), fromCarol, sent(3, "A", "x"), sent(4, "aa", "x"))
 		s.pending("carol", toCarol)
 	}},
-	{name: "EmptyIsNone", check: func(s *session) {
+	{name: "EmptyIsNone", check: func(s *trial) {
 		s.keep(sent(1, "", "x"), sent(2, "", "x"), sent(3, "", "y"))
 		s.pending("bob", sent(1, "", "x"), sent(2, "", "x"), sent(3, "", "y"))
 	}},
-	{name: "FreedByConfirm", check: func(s *session) {
+	{name: "FreedByConfirm", check: func(s *trial) {
 		s.keep(sent(1, "a", "x"), sent(2, "b", "x"))
 		s.confirm("bob", 1)
 		s.outcomes(s.append(sent(3, "a", "x"), sent(4, "b", "x")), nil, errDuplicate)
@@ -80,7 +80,7 @@ var idTests = []test{
 		s.keep(sent(5, "a", "y"), sent(6, "b", "y"))
 		s.outcomes(s.append(sent(7, "a", "y")), errDuplicate)
 	}},
-	{name: "FreedByExpiry", check: func(s *session) {
+	{name: "FreedByExpiry", check: func(s *trial) {
 		short := with(sent(1, "a", "x"), func(p *persistence.Pending) { p.Expires = now + 10 })
 		s.keep(short, sent(2, "b", "x"))
 		s.expire(now+10, 10, 1)
@@ -88,7 +88,7 @@ var idTests = []test{
 		s.outcomes(s.append(sent(3, "a", "y"), sent(4, "b", "x")), nil, errDuplicate)
 		s.pending("bob", sent(2, "b", "x"), sent(3, "a", "y"))
 	}},
-	{name: "FreedByALargeConfirm", check: func(s *session) {
+	{name: "FreedByALargeConfirm", check: func(s *trial) {
 		var batch []persistence.Pending
 		for i := range 300 {
 			batch = append(batch, sent(uint64(i+1), string(rune('a'+i%26))+string(rune('a'+i/26)), "x"))

@@ -14,7 +14,7 @@ func record(name, key string) persistence.KeyRecord {
 	return persistence.KeyRecord{User: user(name), Key: []byte(key)}
 }
 
-func (s *session) putKeys(records ...persistence.KeyRecord) {
+func (s *trial) putKeys(records ...persistence.KeyRecord) {
 	s.Helper()
 	errs := stale(len(records))
 	if err := s.store.PutKeys(s.ctx, records, errs); err != nil {
@@ -23,7 +23,7 @@ func (s *session) putKeys(records ...persistence.KeyRecord) {
 	s.outcomes(errs, make([]error, len(records))...)
 }
 
-func (s *session) lock(names ...string) {
+func (s *trial) lock(names ...string) {
 	s.Helper()
 	users := make([]protocol.UserID, len(names))
 	for i, name := range names {
@@ -37,7 +37,7 @@ func (s *session) lock(names ...string) {
 }
 
 // keys expects exactly these records; one with a nil key is an unknown user.
-func (s *session) keys(want ...persistence.KeyRecord) {
+func (s *trial) keys(want ...persistence.KeyRecord) {
 	s.Helper()
 	users := make([]protocol.UserID, len(want))
 	got := make([]persistence.KeyRecord, len(want))
@@ -66,7 +66,7 @@ func locked(r persistence.KeyRecord) persistence.KeyRecord {
 func unknown(name string) persistence.KeyRecord { return persistence.KeyRecord{User: user(name)} }
 
 var keyTests = []test{
-	{name: "FoundAndAbsent", check: func(s *session) {
+	{name: "FoundAndAbsent", check: func(s *trial) {
 		s.keys(unknown("alice"))
 		s.putKeys(record("alice", "key a"), record("bob", "key b"))
 		for range 2 {
@@ -74,7 +74,7 @@ var keyTests = []test{
 			s.reopen()
 		}
 	}},
-	{name: "FirstWriteWins", check: func(s *session) {
+	{name: "FirstWriteWins", check: func(s *trial) {
 		s.putKeys(record("alice", "first"))
 		s.putKeys(record("alice", "second"), record("bob", "b"))
 		s.keys(record("alice", "first"), record("bob", "b"))
@@ -82,13 +82,13 @@ var keyTests = []test{
 		s.putKeys(record("alice", "third"))
 		s.keys(record("alice", "first"))
 	}},
-	{name: "FirstWriteWinsWithinOneCall", check: func(s *session) {
+	{name: "FirstWriteWinsWithinOneCall", check: func(s *trial) {
 		s.putKeys(record("alice", "first"), record("alice", "second"))
 		s.keys(record("alice", "first"))
 		s.reopen()
 		s.keys(record("alice", "first"))
 	}},
-	{name: "KeepsEveryByte", check: func(s *session) {
+	{name: "KeepsEveryByte", check: func(s *trial) {
 		var every []byte
 		for len(every) < 8192 {
 			every = append(every, byte(len(every)))
@@ -98,7 +98,7 @@ var keyTests = []test{
 		s.reopen()
 		s.keys(record("alice", string(every)), record("bob", "\x00"))
 	}},
-	{name: "CopiesWhatItKeeps", check: func(s *session) {
+	{name: "CopiesWhatItKeeps", check: func(s *trial) {
 		r := record("alice", "original")
 		s.putKeys(r)
 		copy(r.Key, "XXXXXXXX")
@@ -110,7 +110,7 @@ var keyTests = []test{
 		copy(got[0].Key, "YYYYYYYY")
 		s.keys(record("alice", "original"))
 	}},
-	{name: "LockStaysOn", check: func(s *session) {
+	{name: "LockStaysOn", check: func(s *trial) {
 		s.putKeys(record("alice", "a"), record("bob", "b"))
 		s.lock("alice")
 		s.keys(locked(record("alice", "a")), record("bob", "b"))
@@ -120,17 +120,17 @@ var keyTests = []test{
 		s.reopen()
 		s.keys(locked(record("alice", "a")), record("bob", "b"))
 	}},
-	{name: "LockOfUnknownUsersDoesNothing", check: func(s *session) {
+	{name: "LockOfUnknownUsersDoesNothing", check: func(s *trial) {
 		s.lock("nobody")
 		s.keys(unknown("nobody"))
 		s.putKeys(record("nobody", "n"))
 		s.keys(record("nobody", "n"))
 	}},
-	{name: "LockedRecordStaysLocked", check: func(s *session) {
+	{name: "LockedRecordStaysLocked", check: func(s *trial) {
 		s.putKeys(locked(record("alice", "a")))
 		s.keys(locked(record("alice", "a")))
 	}},
-	{name: "MailAndKeysAreApart", check: func(s *session) {
+	{name: "MailAndKeysAreApart", check: func(s *trial) {
 		s.keep(envelope("bob", 1))
 		s.keys(unknown("bob"))
 		s.putKeys(record("bob", "b"))
@@ -140,7 +140,7 @@ var keyTests = []test{
 		s.keep(envelope("bob", 2))
 		s.pending("bob", envelope("bob", 2))
 	}},
-	{name: "ManyInOneCall", check: func(s *session) {
+	{name: "ManyInOneCall", check: func(s *trial) {
 		var records []persistence.KeyRecord
 		for i := range 1000 {
 			records = append(records, record(fmt.Sprint("user", i), fmt.Sprint("key", i)))
@@ -153,7 +153,7 @@ var keyTests = []test{
 }
 
 var ceilingTests = []test{
-	{name: "OnlyRises", check: func(s *session) {
+	{name: "OnlyRises", check: func(s *trial) {
 		s.ceiling(0, 0)
 		s.ceiling(100, 0)
 		s.ceiling(0, 100)
@@ -162,7 +162,7 @@ var ceilingTests = []test{
 		s.ceiling(1<<53-1, 100)
 		s.ceiling(0, 1<<53-1)
 	}},
-	{name: "Persists", check: func(s *session) {
+	{name: "Persists", check: func(s *trial) {
 		s.ceiling(1<<50, 0)
 		s.reopen()
 		if s.instance.Reopen != nil {
@@ -172,7 +172,7 @@ var ceilingTests = []test{
 }
 
 // ceiling raises the ceiling and expects what it was before.
-func (s *session) ceiling(raise, want uint64) {
+func (s *trial) ceiling(raise, want uint64) {
 	s.Helper()
 	if was, err := s.store.Ceiling(s.ctx, raise); err != nil || was != want {
 		s.Fatalf("Ceiling(%d) = %d, %v, want %d", raise, was, err, want)
@@ -180,7 +180,7 @@ func (s *session) ceiling(raise, want uint64) {
 }
 
 // reopenTests hold what a store keeps over Close and Reopen, all at once; the other tests reopen too, in between.
-var reopenTests = []test{{name: "EverythingIsThere", needs: func(in *Instance) bool { return in.Reopen != nil }, check: func(s *session) {
+var reopenTests = []test{{name: "EverythingIsThere", needs: func(in *Instance) bool { return in.Reopen != nil }, check: func(s *trial) {
 	s.putKeys(record("alice", "a"), record("bob", "b"))
 	s.lock("bob")
 	s.keep(sent(1, "one", "x"), sent(2, "two", "x"), sent(3, "", "x"), envelope("carol", 9))
@@ -196,7 +196,7 @@ var reopenTests = []test{{name: "EverythingIsThere", needs: func(in *Instance) b
 }}}
 
 // fullTests hold what still works when the store has no room left.
-var fullTests = []test{{name: "RefusesAndRecovers", needs: func(in *Instance) bool { return in.Fill != nil }, check: func(s *session) {
+var fullTests = []test{{name: "RefusesAndRecovers", needs: func(in *Instance) bool { return in.Fill != nil }, check: func(s *trial) {
 	s.putKeys(record("alice", "a"))
 	s.keep(envelope("bob", 1), envelope("bob", 2), envelope("bob", 3))
 	s.instance.Fill(s.T)
@@ -217,4 +217,4 @@ var fullTests = []test{{name: "RefusesAndRecovers", needs: func(in *Instance) bo
 	s.pending("carol", envelope("carol", 1))
 }}}
 
-var _ testing.TB = (*session)(nil)
+var _ testing.TB = (*trial)(nil)

@@ -6,8 +6,8 @@ import "github.com/enigma-protocol/enigma/persistence"
 const far = 1 << 40
 
 var readTests = []test{
-	{name: "UnknownUserHasAnEmptyPage", check: func(s *session) { s.pending("nobody") }},
-	{name: "AfterIsExclusive", check: func(s *session) {
+	{name: "UnknownUserHasAnEmptyPage", check: func(s *trial) { s.pending("nobody") }},
+	{name: "AfterIsExclusive", check: func(s *trial) {
 		s.keep(envelope("bob", 3), envelope("bob", 5), envelope("bob", 9))
 		for after, want := range map[uint64][]persistence.Pending{
 			0:         {envelope("bob", 3), envelope("bob", 5), envelope("bob", 9)},
@@ -25,7 +25,7 @@ var readTests = []test{
 			}
 		}
 	}},
-	{name: "CountBoundsAPage", check: func(s *session) {
+	{name: "CountBoundsAPage", check: func(s *trial) {
 		want := s.fill("bob", 10, 100)
 		for count := 1; count <= 12; count++ {
 			p := s.page(persistence.ReadRequest{User: user("bob"), Count: count, Bytes: far, Now: now})
@@ -33,7 +33,7 @@ var readTests = []test{
 			s.more(p.More, len(p.Pending), 10, count <= 10)
 		}
 	}},
-	{name: "BytesBoundAPage", check: func(s *session) {
+	{name: "BytesBoundAPage", check: func(s *trial) {
 		want := s.fill("bob", 10, 100)
 		for bound := 1; bound <= 1100; bound += 33 {
 			p := s.page(persistence.ReadRequest{User: user("bob"), Count: 100, Bytes: bound, Now: now})
@@ -46,13 +46,13 @@ var readTests = []test{
 			s.more(p.More, n, 10, n*100 >= bound || (n+1)*100 > bound)
 		}
 	}},
-	{name: "ReturnsAtLeastOne", check: func(s *session) {
+	{name: "ReturnsAtLeastOne", check: func(s *trial) {
 		s.keep(sized(1, 5000), sized(2, 5000))
 		p := s.page(persistence.ReadRequest{User: user("bob"), Count: 10, Bytes: 1, Now: now})
 		s.same(p.Pending, []persistence.Pending{sized(1, 5000)})
 		s.more(p.More, 1, 2, true)
 	}},
-	{name: "PagesCoverEverythingOnce", check: func(s *session) {
+	{name: "PagesCoverEverythingOnce", check: func(s *trial) {
 		want := s.fill("bob", 257, 50)
 		var got []persistence.Pending
 		after := uint64(0)
@@ -69,7 +69,7 @@ var readTests = []test{
 		}
 		s.same(got, want)
 	}},
-	{name: "SkipsTheExpired", check: func(s *session) {
+	{name: "SkipsTheExpired", check: func(s *trial) {
 		s.keep(expiring("bob", 1, now+10), expiring("bob", 2, later), expiring("bob", 3, now+10), expiring("bob", 4, now+11))
 		s.same(s.all("bob", now+9), []persistence.Pending{expiring("bob", 1, now+10), expiring("bob", 2, later),
 			expiring("bob", 3, now+10), expiring("bob", 4, now+11)})
@@ -78,7 +78,7 @@ var readTests = []test{
 		s.same(p.Pending, []persistence.Pending{expiring("bob", 2, later), expiring("bob", 4, now+11)})
 		s.same(s.all("bob", later), nil)
 	}},
-	{name: "ServesManyRequests", check: func(s *session) {
+	{name: "ServesManyRequests", check: func(s *trial) {
 		s.keep(envelope("alice", 1), envelope("alice", 2), envelope("carol", 7))
 		requests := []persistence.ReadRequest{
 			{User: user("carol"), Count: 10, Bytes: far, Now: now},
@@ -95,7 +95,7 @@ var readTests = []test{
 		s.same(pages[2].Pending, []persistence.Pending{envelope("alice", 1)})
 		s.same(pages[3].Pending, []persistence.Pending{envelope("alice", 2)})
 	}},
-	{name: "NeighboursAreApart", check: func(s *session) {
+	{name: "NeighboursAreApart", check: func(s *trial) {
 		// Every user's mail must lie within bounds of its own, whatever the order of the ids.
 		names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 		for i, name := range names {
@@ -114,7 +114,7 @@ var readTests = []test{
 }
 
 // fill appends n envelopes of so many bytes and returns them.
-func (s *session) fill(name string, n, size int) []persistence.Pending {
+func (s *trial) fill(name string, n, size int) []persistence.Pending {
 	s.Helper()
 	var batch []persistence.Pending
 	for seq := 1; seq <= n; seq++ {
@@ -127,7 +127,7 @@ func (s *session) fill(name string, n, size int) []persistence.Pending {
 }
 
 // more checks a page's More: it must be set if anything is behind the page, and may be only if the page is bounded.
-func (s *session) more(got bool, n, total int, bounded bool) {
+func (s *trial) more(got bool, n, total int, bounded bool) {
 	s.Helper()
 	if !got && n < total {
 		s.Fatalf("page of %d of %d without More", n, total)

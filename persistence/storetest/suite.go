@@ -59,7 +59,7 @@ func Run(t *testing.T, open Open) {
 type test struct {
 	name  string
 	quota persistence.Quota
-	check func(s *session)
+	check func(s *trial)
 	needs func(*Instance) bool // nil: nothing
 }
 
@@ -72,9 +72,9 @@ func (c *test) run(t *testing.T, open Open) {
 	c.check(s)
 }
 
-// session is an open store under test. Its methods make calls that are expected to succeed, and fail the test if
+// trial is an open store under test. Its methods make calls that are expected to succeed, and fail the test if
 // they do not.
-type session struct {
+type trial struct {
 	*testing.T
 	instance *Instance
 	store    actors.Store // nil once closed
@@ -84,14 +84,14 @@ type session struct {
 // callTimeout bounds the calls of one test: long enough for any healthy store on a busy machine.
 const callTimeout = time.Minute
 
-func begin(t *testing.T, open Open, quota persistence.Quota) *session {
+func begin(t *testing.T, open Open, quota persistence.Quota) *trial {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	t.Cleanup(cancel)
 	in := open(t, quota)
-	return &session{T: t, instance: in, store: in.Store, ctx: ctx}
+	return &trial{T: t, instance: in, store: in.Store, ctx: ctx}
 }
 
-func (s *session) close() {
+func (s *trial) close() {
 	s.Helper()
 	if s.store == nil {
 		return
@@ -103,7 +103,7 @@ func (s *session) close() {
 }
 
 // reopen closes the store and opens it again, if it can.
-func (s *session) reopen() {
+func (s *trial) reopen() {
 	s.Helper()
 	if s.instance.Reopen == nil {
 		return
@@ -152,7 +152,7 @@ func stale(n int) []error {
 }
 
 // append makes one call and returns the outcomes of its items; an error of the whole call is that of each.
-func (s *session) append(pending ...persistence.Pending) []error {
+func (s *trial) append(pending ...persistence.Pending) []error {
 	errs := stale(len(pending))
 	if err := s.store.Append(s.ctx, pending, errs); err != nil {
 		each(errs)(err)
@@ -161,13 +161,13 @@ func (s *session) append(pending ...persistence.Pending) []error {
 }
 
 // keep appends and expects success.
-func (s *session) keep(pending ...persistence.Pending) {
+func (s *trial) keep(pending ...persistence.Pending) {
 	s.Helper()
 	s.outcomes(s.append(pending...), make([]error, len(pending))...)
 }
 
 // outcomes compares results with what is expected, by errors.Is.
-func (s *session) outcomes(got []error, want ...error) {
+func (s *trial) outcomes(got []error, want ...error) {
 	s.Helper()
 	for i := range want {
 		if !errors.Is(got[i], want[i]) {
@@ -177,7 +177,7 @@ func (s *session) outcomes(got []error, want ...error) {
 }
 
 // confirm confirms for one user.
-func (s *session) confirm(name string, seq uint64) {
+func (s *trial) confirm(name string, seq uint64) {
 	s.Helper()
 	errs := stale(1)
 	if err := s.store.Confirm(s.ctx, []persistence.Confirmed{{User: user(name), Seq: seq}}, errs); err != nil || errs[0] != nil {
@@ -186,7 +186,7 @@ func (s *session) confirm(name string, seq uint64) {
 }
 
 // page reads one page, into a result that holds an earlier one.
-func (s *session) page(r persistence.ReadRequest) persistence.Page {
+func (s *trial) page(r persistence.ReadRequest) persistence.Page {
 	s.Helper()
 	pages := []persistence.Page{{Pending: []persistence.Pending{{Seq: 1}}, More: true, Err: errStale}}
 	if err := s.store.Read(s.ctx, []persistence.ReadRequest{r}, pages); err != nil || pages[0].Err != nil {
@@ -196,7 +196,7 @@ func (s *session) page(r persistence.ReadRequest) persistence.Page {
 }
 
 // all reads everything a user has pending at a time.
-func (s *session) all(name string, at int64) []persistence.Pending {
+func (s *trial) all(name string, at int64) []persistence.Pending {
 	s.Helper()
 	p := s.page(persistence.ReadRequest{User: user(name), Count: 1 << 20, Bytes: 1 << 40, Now: at})
 	if p.More {
@@ -206,12 +206,12 @@ func (s *session) all(name string, at int64) []persistence.Pending {
 }
 
 // pending expects that this, in this order, is all a user has pending.
-func (s *session) pending(name string, want ...persistence.Pending) {
+func (s *trial) pending(name string, want ...persistence.Pending) {
 	s.Helper()
 	s.same(s.all(name, now), want)
 }
 
-func (s *session) same(got, want []persistence.Pending) {
+func (s *trial) same(got, want []persistence.Pending) {
 	s.Helper()
 	if len(got) != len(want) {
 		s.Fatalf("got %d envelopes %v, want %d %v", len(got), seqs(got), len(want), seqs(want))
@@ -242,7 +242,7 @@ func seqs(pending []persistence.Pending) []uint64 {
 }
 
 // expire removes all that has expired, limit at a time, and expects so many in all.
-func (s *session) expire(at int64, limit, want int) {
+func (s *trial) expire(at int64, limit, want int) {
 	s.Helper()
 	total := 0
 	for {

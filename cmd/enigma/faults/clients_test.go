@@ -162,16 +162,16 @@ func TestClients_CutMidStream(t *testing.T) {
 	r := reader{scene: s}
 	for deadline := time.Now().Add(pick(within, time.Hour)); r.unread < total; {
 		if time.Now().After(deadline) {
-			t.Fatalf("only %d of %d messages have come over %d connections", r.unread, total, r.sessions)
+			t.Fatalf("only %d of %d messages have come over %d connections", r.unread, total, r.visits)
 		}
-		r.session(total)
+		r.visit(total)
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	s.connect().rest()
 	s.connect().nothing()
-	t.Logf("%d connections", r.sessions)
+	t.Logf("%d connections", r.visits)
 	if s.judge().Count.Duplicates == 0 {
 		t.Error("no message came again: nothing was cut in its middle")
 	}
@@ -180,15 +180,15 @@ func TestClients_CutMidStream(t *testing.T) {
 // reader is the recipient of TestClients_CutMidStream. Messages are numbered from 0 as they are sent.
 type reader struct {
 	*scene
-	sure     int   // below it all is confirmed for certain: the server answered something sent after the Pong
-	perhaps  []int // below each of them all was ponged, in rising order
-	unread   int   // the lowest number that has never come
-	sessions int
+	sure    int   // below it all is confirmed for certain: the server answered something sent after the Pong
+	perhaps []int // below each of them all was ponged, in rising order
+	unread  int   // the lowest number that has never come
+	visits  int
 }
 
-// session reads for a while, pongs or does not, and is cut.
-func (r *reader) session(total int) {
-	r.sessions++
+// visit reads for a while, pongs or does not, and is cut.
+func (r *reader) visit(total int) {
+	r.visits++
 	b := r.connect()
 	defer b.Reset()
 	b.ReadBy(time.Now().Add(within))

@@ -97,7 +97,7 @@ func (p *player) play() {
 		default:
 		}
 		if conn := p.connect(); conn != nil {
-			p.session(conn)
+			p.visit(conn)
 		}
 		absence := 5 + rand.IntN(20) // the server may be gone; nobody is to be busy asking
 		if p.life > 0 && !p.quiet.Load() {
@@ -138,8 +138,8 @@ func (p *player) stayAway(apart bool) {
 	}
 }
 
-// session is one connection, from ready to its end.
-func (p *player) session(conn *wire.Conn) {
+// visit is one connection, from ready to its end.
+func (p *player) visit(conn *wire.Conn) {
 	ready, ended := make(chan struct{}), make(chan struct{})
 	var writing sync.WaitGroup
 	writing.Go(func() {

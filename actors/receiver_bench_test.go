@@ -9,20 +9,20 @@ import (
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
-// BenchmarkSession is a message of 200 bytes from SubmitFunc by way of a session's Receive and Confirm to its outcome:
+// BenchmarkReceiver is a message of 200 bytes from SubmitFunc by way of a receiver's Receive and Confirm to its outcome:
 // what a host pays that speaks no frames. As many as the credit allows are on their way for each of the users.
-func BenchmarkSession(b *testing.B) {
+func BenchmarkReceiver(b *testing.B) {
 	for _, users := range []int{1, 100} {
-		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) { benchmarkSession(b, users) })
+		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) { benchmarkReceiver(b, users) })
 	}
 }
 
-func benchmarkSession(b *testing.B, users int) {
+func benchmarkReceiver(b *testing.B, users int) {
 	broker := benchBroker(b)
 	ids := make([]protocol.UserID, users)
 	for i := range ids {
 		ids[i] = benchLogin(b, broker, fmt.Sprint("user", i))
-		s, err := broker.Connect(b.Context(), ids[i], actors.SessionOptions{})
+		s, err := broker.Connect(b.Context(), ids[i], actors.ReceiverOptions{})
 		if err != nil {
 			b.Fatal(err)
 		}

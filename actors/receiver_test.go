@@ -17,12 +17,12 @@ import (
 	"github.com/enigma-protocol/enigma/persistence/storetest"
 )
 
-// open connects a session that ends with the test.
-func open(t *testing.T, b *actors.Broker, id protocol.UserID) *actors.Session {
+// open connects a receiver that ends with the test.
+func open(t *testing.T, b *actors.Broker, id protocol.UserID) *actors.Receiver {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := b.Connect(ctx, id, actors.SessionOptions{})
+	s, err := b.Connect(ctx, id, actors.ReceiverOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func open(t *testing.T, b *actors.Broker, id protocol.UserID) *actors.Session {
 	return s
 }
 
-func receive(t *testing.T, s *actors.Session) *actors.Message {
+func receive(t *testing.T, s *actors.Receiver) *actors.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -48,17 +48,17 @@ func submit(t *testing.T, b *actors.Broker, e actors.Envelope) error {
 	return b.Submit(ctx, e)
 }
 
-// closed ends a session and waits for that.
-func closed(t *testing.T, s *actors.Session) {
+// closed ends a receiver and waits for that.
+func closed(t *testing.T, s *actors.Receiver) {
 	t.Helper()
 	s.Close()
 	<-s.Done()
-	if !errors.Is(s.Err(), actors.ErrSessionClosed) {
+	if !errors.Is(s.Err(), actors.ErrReceiverClosed) {
 		t.Fatalf("closed with %v", s.Err())
 	}
 }
 
-func TestSession_ReceivesWhatIsSubmitted(t *testing.T) {
+func TestReceiver_ReceivesWhatIsSubmitted(t *testing.T) {
 	b := newBroker(t, newMemory())
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
 	s := open(t, b, bob)
@@ -73,11 +73,11 @@ func TestSession_ReceivesWhatIsSubmitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := b.Stats().Spilled + b.Stats().Parked; n != 0 {
-		t.Fatalf("%d envelopes went to the store on their way to a session that confirms", n)
+		t.Fatalf("%d envelopes went to the store on their way to a receiver that confirms", n)
 	}
 }
 
-func TestSession_UnconfirmedMailStaysWithTheBroker(t *testing.T) {
+func TestReceiver_UnconfirmedMailStaysWithTheBroker(t *testing.T) {
 	b := newBroker(t, newMemory())
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
 	for i := range 3 {
@@ -89,7 +89,7 @@ func TestSession_UnconfirmedMailStaysWithTheBroker(t *testing.T) {
 	first, second := receive(t, s), receive(t, s)
 	first.Confirm()
 	closed(t, s)
-	if _, err := s.Receive(t.Context()); !errors.Is(err, actors.ErrSessionClosed) {
+	if _, err := s.Receive(t.Context()); !errors.Is(err, actors.ErrReceiverClosed) {
 		t.Fatalf("received after the end: %v", err)
 	}
 	s = open(t, b, bob)
@@ -107,15 +107,15 @@ func TestSession_UnconfirmedMailStaysWithTheBroker(t *testing.T) {
 	}
 }
 
-func TestSession_EndsWithTheReason(t *testing.T) {
+func TestReceiver_EndsWithTheReason(t *testing.T) {
 	b := newBroker(t, newMemory())
 	bob := login(t, b, "bob")
-	_, err := b.Connect(t.Context(), protocol.NewUserID([]byte("nobody")), actors.SessionOptions{})
+	_, err := b.Connect(t.Context(), protocol.NewUserID([]byte("nobody")), actors.ReceiverOptions{})
 	if actors.CodeOf(err) != protocol.CodeUserNotFound {
 		t.Fatalf("a user nobody knows: %v", err)
 	}
 	first := open(t, b, bob)
-	second, err := b.Connect(t.Context(), bob, actors.SessionOptions{Proven: true})
+	second, err := b.Connect(t.Context(), bob, actors.ReceiverOptions{Proven: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestSession_EndsWithTheReason(t *testing.T) {
 	if code := actors.CodeOf(first.Err()); code != protocol.CodeReplaced {
 		t.Fatalf("replaced with %v", first.Err())
 	}
-	if _, err := b.Connect(t.Context(), bob, actors.SessionOptions{}); actors.CodeOf(err) != protocol.CodeProofRequired {
+	if _, err := b.Connect(t.Context(), bob, actors.ReceiverOptions{}); actors.CodeOf(err) != protocol.CodeProofRequired {
 		t.Fatalf("without proof beside one that has proved: %v", err)
 	}
 	if err := shutdown(t, b); err != nil {
@@ -133,13 +133,13 @@ func TestSession_EndsWithTheReason(t *testing.T) {
 	if code := actors.CodeOf(second.Err()); code != protocol.CodeStoreUnavailable {
 		t.Fatalf("at the shutdown: %v", second.Err())
 	}
-	if _, err := b.Connect(t.Context(), bob, actors.SessionOptions{}); actors.CodeOf(err) != protocol.CodeStoreUnavailable {
+	if _, err := b.Connect(t.Context(), bob, actors.ReceiverOptions{}); actors.CodeOf(err) != protocol.CodeStoreUnavailable {
 		t.Fatalf("after the shutdown: %v", err)
 	}
 }
 
-// A session confirms what it is working on when the broker shuts down, so nothing of that comes again.
-func TestSession_ConfirmsDuringShutdown(t *testing.T) {
+// A receiver confirms what it is working on when the broker shuts down, so nothing of that comes again.
+func TestReceiver_ConfirmsDuringShutdown(t *testing.T) {
 	store := newMemory()
 	b := newBroker(t, store)
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
@@ -167,7 +167,7 @@ func TestSession_ConfirmsDuringShutdown(t *testing.T) {
 }
 
 // What is text for the host is text for the recipient, whatever it holds, and JSON on the way.
-func TestSession_PayloadsArriveAsTheyAre(t *testing.T) {
+func TestReceiver_PayloadsArriveAsTheyAre(t *testing.T) {
 	b := newBroker(t, newMemory())
 	alice, bob, carol := login(t, b, "alice"), login(t, b, "bob"), login(t, b, "carol")
 	s, c := open(t, b, bob), attach(t, b, carol, mute)
