@@ -273,13 +273,14 @@ func (d *delivery) encode(dst []byte, m *protocol.Message) []byte {
 	return protocol.AppendPlainMessage(dst, m.From, m.To, m.Payload)
 }
 
-// confirm notes that the client has all up to seq.
-func (d *delivery) confirm(seq uint64) {
+// confirm notes that the client has all up to seq. It returns how many envelopes have left the outbox for it.
+func (d *delivery) confirm(seq uint64) (gone int) {
 	stored := !d.known || d.storedTo > d.placed
 	d.confirmed = max(d.confirmed, seq)
 	d.placed = max(d.placed, seq)
 	now, _ := d.port.clock()
 	for e := d.out.confirm(seq); e != nil; e = d.out.confirm(seq) {
+		gone++
 		d.pool.meter.gone(e, stampOf(now))
 		stored = stored || e.state != entryLive
 		if m := e.remembered; m != nil {
@@ -297,6 +298,7 @@ func (d *delivery) confirm(seq uint64) {
 		d.port.confirmStored(seq)
 	}
 	d.advanceMode()
+	return gone
 }
 
 // ackOnce tells the waiting sender, if there is one, that the envelope is safe.

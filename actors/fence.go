@@ -69,12 +69,12 @@ func (d *delivery) fenceDue() time.Duration {
 	return d.fence.since + fenceAlone
 }
 
-// pong takes a Pong; it confirms only if it answers the fence in flight.
-func (d *delivery) pong(payload []byte) {
+// pong takes a Pong and reports whether it answers the fence in flight: only then it confirms.
+func (d *delivery) pong(payload []byte) bool {
 	f := &d.fence
 	if len(payload) != fenceBytes || f.seq == 0 ||
 		binary.BigEndian.Uint64(payload) != f.nonce || binary.BigEndian.Uint64(payload[8:]) != f.seq {
-		return
+		return false
 	}
 	seq := f.seq
 	f.seq = 0
@@ -82,6 +82,7 @@ func (d *delivery) pong(payload []byte) {
 	if d.out.len() > 0 {
 		d.port.dirty() // another fence may be due at once
 	}
+	return true
 }
 
 // liveness returns the payload of a Ping that proves life: the fence's if one is unanswered.

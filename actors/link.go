@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math"
 	"slices"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
@@ -50,6 +51,7 @@ type Link struct {
 	lastSeen stamp
 	stopped  stamp // since when paused
 	missed   uint8 // liveness Pings in a row without a frame
+	waste    int16 // frames that were good for nothing since Waste was called; below zero, what may still come free
 
 	profile Profile
 	proven  bool
@@ -167,7 +169,11 @@ func (l *Link) Ping(payload []byte) {
 
 // Pong takes the remote's Pong: it confirms if it answers the fence. payload stays valid until the turn ends.
 func (l *Link) Pong(payload []byte) {
-	if l.user != nil && !l.dead && len(payload) == fenceBytes {
+	switch {
+	case l.dead:
+	case l.user == nil || len(payload) != fenceBytes:
+		l.weigh(0)
+	default:
 		l.user.push(l.shard.letter(letter{kind: letterPong, link: l, arrival: arrival{payload: payload}}))
 	}
 }
@@ -177,6 +183,21 @@ func (l *Link) Recv(seq uint64) {
 	if l.user != nil && !l.dead {
 		l.user.push(l.shard.letter(letter{kind: letterRecv, link: l, seq: seq, ticket: l.ticket()}))
 	}
+}
+
+// Waste returns how many of the client's frames since the last call were good for nothing: Pongs that answer no fence,
+// and more recv frames than messages that they have confirmed. They cost the shard like messages, and no honest client
+// sends many; a front end that limits messages counts these too.
+func (l *Link) Waste() int {
+	n := max(l.waste, 0)
+	l.waste -= n
+	return int(n)
+}
+
+// weigh notes a Pong or recv that has confirmed n messages. Each message pays for one, even if another came before it that
+// has confirmed several at once: a client may confirm in any order what it processes side by side.
+func (l *Link) weigh(n int) {
+	l.waste = int16(min(max(int(l.waste)+1-n, -maxUnacked), math.MaxInt16))
 }
 
 // Writable says that the conn takes bytes again after a short Write.

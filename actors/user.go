@@ -296,8 +296,8 @@ func (u *user) unlink(l *Link) {
 }
 
 func (u *user) pong(l *Link, payload []byte) {
-	if u.link == l {
-		u.delivery.pong(payload)
+	if u.link != l || !u.delivery.pong(payload) {
+		l.weigh(0)
 	}
 }
 
@@ -310,8 +310,9 @@ func (u *user) recv(m *letter) {
 	case m.seq >= u.nextSeq:
 		code = protocol.CodeInvalidMessage
 		u.shard.refused(code, u.id)
+		m.link.weigh(0)
 	default:
-		u.delivery.confirm(m.seq)
+		m.link.weigh(u.delivery.confirm(m.seq))
 	}
 	m.link.settle(m.ticket, 0, code, m.link.errorFrame(code, nil, nil))
 }

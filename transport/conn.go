@@ -19,6 +19,7 @@ type link interface {
 	Ping(payload []byte)
 	Pong(payload []byte)
 	Recv(seq uint64)
+	Waste() int
 	Writable()
 	Detach()
 }

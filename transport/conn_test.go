@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,6 +27,7 @@ type harness struct {
 	rest      []byte
 	writeErr  error
 	room      int // bytes that write takes
+	waste     int // frames that the broker had no use for
 	unflushed bool
 }
 
@@ -66,6 +68,7 @@ func (h *harness) Alive()          {}
 func (h *harness) Ping(p []byte)   { h.note("ping %s", p) }
 func (h *harness) Pong(p []byte)   { h.note("pong %s", p) }
 func (h *harness) Recv(seq uint64) { h.note("recv %d", seq) }
+func (h *harness) Waste() (n int)  { n, h.waste = h.waste, 0; return n }
 func (h *harness) Writable()       { h.note("writable") }
 func (h *harness) Detach()         { h.note("detach") }
 
@@ -267,6 +270,30 @@ func TestConn_LimitsTheRate(t *testing.T) {
 	h.want("fail RATE_LIMITED 1008", "finish last", "timer 1s")
 }
 
+// What is of no use to the broker, and messages in many pieces, use up the same bucket as messages.
+func TestConn_LimitsWhatIsOfNoUse(t *testing.T) {
+	refused := "refuse RATE_LIMITED " + newHarness(t).id.String()
+	h := newHarness(t) // five per second, and five at once
+	h.waste = 4
+	h.receive(h.message("1"), h.message("2"))
+	h.want("submit 1", refused)
+	h.now += time.Second
+	h.waste = 5 + 9
+	h.receive(h.message("3"))
+	h.want(refused) // the tenth
+	h.waste = 1
+	h.receive(h.message("4"))
+	h.want("fail RATE_LIMITED 1008", "finish last", "timer 1s")
+
+	h = newHarness(t)
+	pieces := func(n int) []byte { // all but the last of them empty
+		all := append(masked(0x01, nil), bytes.Repeat(masked(0x00, nil), n-2)...)
+		return append(all, masked(0x80, fmt.Appendf(nil, `{"to":"%s","payload":"x"}`, h.id))...)
+	}
+	h.receive(pieces(63), h.message("1"), h.message("2"), pieces(64), h.message("3"))
+	h.want("submit x", "submit 1", "submit 2", "submit x", refused)
+}
+
 func TestConn_DoesNotLimitTheExempt(t *testing.T) {
 	h := newHarness(t)
 	h.set(unlimited)
@@ -311,4 +338,5 @@ type quietLink struct {
 }
 
 func (l *quietLink) Alive()                    {}
+func (l *quietLink) Waste() int                { return 0 }
 func (l *quietLink) Submit(*actors.Submission) { l.submitted++ }

@@ -38,6 +38,8 @@ type event struct {
 	binary  bool // of a message
 	code    ws.StatusCode
 	payload []byte
+
+	fragments int // of a message: the frames it came in, if there were several
 }
 
 // decoder turns the bytes that a client sent, cut anywhere, into messages and control frames: RFC 6455, section 5, the
@@ -219,7 +221,7 @@ func (d *decoder) complete(frame byte, body []byte, held bool, mem lender) event
 	}
 	d.flags &^= inMessage
 	d.flags |= progressed
-	ev.payload = c.hold
+	ev.payload, ev.fragments = c.hold, int(c.fragments)
 	d.giveBack(mem)
 	c.message, c.fragments = 0, 0
 	return ev

@@ -76,6 +76,7 @@
 //	logins per source            Options.RateLogins                      429
 //	connections per source       Options.MaxConnsPerIP                   429
 //	messages of a conn           Options.RateMessages                    RATE_LIMITED, then 1008
+//	its Pings, its Pongs and recv frames of no use, 64 fragments     the same, each like a message
 //	one message                  protocol.Limits.MaxMessage, told by its header   MESSAGE_TOO_LARGE, 1009
 //	messages come in part        Options.HoldBytes on each shard         1013
 //	frames of one message        4,096                                   MESSAGE_TOO_LARGE, 1009

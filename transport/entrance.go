@@ -27,6 +27,7 @@ type entrance struct {
 	conn      *conn
 	challenge *protocol.Challenge // nil if the key cannot be had now, and once it is answered
 	claim     protocol.Claim
+	pongs     int // that nobody asked for, and were not counted yet
 }
 
 // entranceOf returns the entrance of a user's conn; nil if it attaches without one, for then there is nothing to prove.
@@ -236,7 +237,14 @@ func (e *entrance) Recv(uint64) {}
 func (e *entrance) Alive() {}
 
 // Pong implements link.
-func (e *entrance) Pong([]byte) {}
+func (e *entrance) Pong([]byte) { e.pongs++ }
+
+// Waste implements link.
+func (e *entrance) Waste() int {
+	n := e.pongs
+	e.pongs = 0
+	return n
+}
 
 // Writable implements link.
 func (e *entrance) Writable() {}

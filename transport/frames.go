@@ -16,6 +16,7 @@ import (
 // input parses what was read, until it is used up or the conn is paused, and returns what is left. The broker may refer to
 // p until the turn ends.
 func (c *conn) input(p []byte) []byte {
+	c.charge(c.wasted())
 	heard := false
 	for !c.is(paused) {
 		if c.is(deaf | discharged) {
@@ -82,7 +83,9 @@ func (c *conn) handle(ev *event) {
 	case eventPong:
 		c.link.Pong(ev.payload)
 	case eventMessage:
+		c.charge(ev.fragments / fragmentsPerMessage)
 		switch {
+		case c.is(deaf):
 		case c.is(proving):
 			c.link.(*entrance).message(ev)
 		case c.is(speaksV1):
@@ -169,7 +172,7 @@ func (c *conn) v1Message(ev *event) {
 		return
 	}
 	if err == nil && f.Type == protocol.FrameRecv {
-		c.link.Recv(f.Seq) // not counted: a receiver is not to be slower than its senders together
+		c.link.Recv(f.Seq) // counted if it is of no use: a receiver is not to be slower than its senders together
 		return
 	}
 	if !c.within() {
@@ -211,6 +214,26 @@ func (c *conn) within() bool {
 	var ok bool
 	c.quota, ok = take(c.quota, now, rate)
 	return ok
+}
+
+// fragmentsPerMessage is how many fragments cost as much as a message.
+const fragmentsPerMessage = 64
+
+// wasted returns how many frames have come of which the broker has found out that they were of no use.
+func (c *conn) wasted() int {
+	if c.is(unlimited | closing | detached) {
+		return 0
+	}
+	return c.link.Waste()
+}
+
+// charge counts frames that are not answered as so many messages.
+func (c *conn) charge(frames int) {
+	for range frames {
+		if !c.within() && c.exceeded() {
+			return
+		}
+	}
 }
 
 // refuseExcess answers a frame over the rate.

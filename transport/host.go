@@ -16,7 +16,8 @@ import (
 // (DNS rebinding): no list of origins would keep it out, for it sends none.
 //
 // A proxy that writes a name of its own into Host shows itself by a forwarding header. A page can write such a header
-// too, and is then counted as what it says, like everybody on the other side of a proxy.
+// too: so it is an excuse only where pages gain nothing by it, because all of them may come anyway, or because a single
+// public host says that there is a proxy, by which everybody can come, and which may write what it likes.
 func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 	c, ours := ctx.Conn().(*httpConn)
 	if !ours || !c.private {
@@ -27,7 +28,10 @@ func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 		return true
 	}
 	authority, ok := protocol.Authority(string(host))
-	if name := nameOf(authority); ok && (isLoopbackName(name) || s.isPublic(name)) || forwarded(&ctx.Request.Header) {
+	if name := nameOf(authority); ok && (isLoopbackName(name) || s.isPublic(name)) {
+		return true
+	}
+	if (s.opts.Origins == nil || len(s.opts.PublicHosts) == 1) && forwarded(&ctx.Request.Header) {
 		return true
 	}
 	s.strangeHost.Do(func() {
@@ -36,9 +40,15 @@ func (s *Server) hostAllowed(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
-// isPublic reports whether a name is that of a public host. It need not have its port: no stranger's name would do.
+// isPublic reports whether a name is that of a public host, or of an origin that may come. It need not have its port: no
+// stranger's name would do.
 func (s *Server) isPublic(name string) bool {
-	return slices.ContainsFunc(s.opts.PublicHosts, func(host string) bool { return nameOf(host) == name })
+	return slices.ContainsFunc(s.opts.PublicHosts, func(host string) bool { return nameOf(host) == name }) ||
+		slices.ContainsFunc(s.opts.Origins, func(origin string) bool {
+			_, host, _ := strings.Cut(origin, "://")
+			host, ok := protocol.Authority(host)
+			return ok && nameOf(host) == name
+		})
 }
 
 // nameOf cuts the port off an authority.

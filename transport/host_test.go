@@ -64,6 +64,34 @@ func TestHost_OnLoopbackIsThisMachineOrAPublicOne(t *testing.T) {
 	raw(t, addr, "GET", "/healthz HTTP/1.0\r\n\r\n").want(t, 200, `{"status":"ok"}`) // no browser
 }
 
+// A page that has pointed its own name at this machine can write a forwarding header, but no Host.
+func TestHost_IsNotExcusedByAHeaderThatAPageCanWrite(t *testing.T) {
+	origins := []string{"https://chat.example", "http://[::1]:8080"}
+	for _, c := range []struct {
+		opts transport.Options
+		want bool
+	}{
+		{transport.Options{}, true}, // every page may come anyway
+		{transport.Options{Origins: origins}, false},
+		{transport.Options{Origins: origins, PublicHosts: []string{"a.example", "b.example"}}, false},
+		{transport.Options{Origins: origins, PublicHosts: []string{"chat.example"}}, true}, // there is a proxy, and it writes what it likes
+	} {
+		_, addr := serve(t, newAccounts(), c.opts)
+		for _, header := range []string{"X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1", "X-Forwarded-Proto: https"} {
+			r := named(t, addr, "GET", "/version", "evil.example", header)
+			if got := r.StatusCode == 200; got != c.want || !got && r.StatusCode != 403 {
+				t.Errorf("%+v with %s: %d", c.opts.PublicHosts, header, r.StatusCode)
+			}
+		}
+		for _, host := range []string{"localhost", "[::1]:8080"} {
+			named(t, addr, "GET", "/healthz", host).want(t, 200, `{"status":"ok"}`)
+		}
+		if c.opts.Origins != nil { // the page's own name, by a proxy that passes it on
+			named(t, addr, "GET", "/healthz", "Chat.Example", "X-Forwarded-For: 192.0.2.1").want(t, 200, `{"status":"ok"}`)
+		}
+	}
+}
+
 func TestHost_IsAnyWhereOthersMayCome(t *testing.T) {
 	ln, err := net.Listen("tcp", "0.0.0.0:0")
 	if err != nil {

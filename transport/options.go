@@ -28,8 +28,9 @@ type Options struct {
 	// a proxy has made of that. With none, the Host of the request is believed, and a proof does not protect against a
 	// server that passes on what it is told.
 	//
-	// A listener that is bound to loopback answers to these, to localhost and the names below it, and to loopback
-	// addresses; requests that name another host are refused, unless a forwarding header shows that a proxy wrote it.
+	// A listener that is bound to loopback answers to these, to the hosts of Origins, to localhost and the names below it,
+	// and to loopback addresses; requests that name another host are refused, unless a forwarding header shows that a proxy
+	// wrote it, and there is exactly one public host, or every origin is allowed.
 	PublicHosts []string
 	// Page is what browsers get at GET /, and below /web/ what belongs to it; nil for none.
 	Page *web.Site

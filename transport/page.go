@@ -19,7 +19,7 @@ func (s *Server) root(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	target := ctx.Request.Header.RequestURI()
-	if path, _ := rawPath(target); s.opts.Prefix != "" && string(path) == s.opts.Prefix {
+	if _, path, _ := splitTarget(target); s.opts.Prefix != "" && string(path) == s.opts.Prefix {
 		// The page's addresses are relative to a path that ends in a slash.
 		ctx.Response.Header.Set(fasthttp.HeaderLocation, s.opts.Prefix+"/")
 		ctx.SetStatusCode(fasthttp.StatusPermanentRedirect)

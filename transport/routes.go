@@ -70,8 +70,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		preflight(ctx)
 		return
 	}
-	path, ok := rawPath(ctx.Request.Header.RequestURI())
-	if !ok {
+	authority, path, ok := splitTarget(ctx.Request.Header.RequestURI())
+	if !ok || authority != nil && !sameHost(authority, ctx.Request.Header.Host()) {
 		fail(ctx, protocol.CodeBadRequest)
 		return
 	}
@@ -104,19 +104,30 @@ func sent(h *fasthttp.RequestHeader, name string) bool {
 	return false
 }
 
-// rawPath returns the path of a request target as it was sent: nothing decoded, nothing cleaned, up to the first
-// question mark. The target may be in absolute form (RFC 9112, section 3.2). fasthttp's own notion of the path ends at
-// a '#' and takes what follows a leading "//" for a host.
-func rawPath(target []byte) ([]byte, bool) {
-	path, _, _ := bytes.Cut(target, []byte{'?'})
+// splitTarget returns the path of a request target as it was sent: nothing decoded, nothing cleaned, up to the first
+// question mark. The target may be in absolute form (RFC 9112, section 3.2); then authority is what it names, else nil.
+// fasthttp's own notion of the path ends at a '#' and takes what follows a leading "//" for a host.
+func splitTarget(target []byte) (authority, path []byte, ok bool) {
+	path, _, _ = bytes.Cut(target, []byte{'?'})
 	if len(path) > 0 && path[0] == '/' {
-		return path, true
+		return nil, path, true
 	}
 	_, rest, absolute := bytes.Cut(path, []byte("://"))
-	if slash := bytes.IndexByte(rest, '/'); slash >= 0 {
-		return rest[slash:], true
+	if !absolute {
+		return nil, nil, false
 	}
-	return []byte{'/'}, absolute
+	if slash := bytes.IndexByte(rest, '/'); slash >= 0 {
+		return rest[:slash], rest[slash:], true
+	}
+	return rest, []byte{'/'}, true
+}
+
+// sameHost reports whether a target in absolute form names the host that the Host header does. Where they differ, whoever
+// stands between may have gone by the other one: what is allowed, and what a proof is bound to, goes by Host.
+func sameHost(authority, host []byte) bool {
+	a, ok := protocol.Authority(string(authority))
+	h, _ := protocol.Authority(string(host))
+	return ok && a == h
 }
 
 // loginByPath is GET /login/{key}.
@@ -171,13 +182,29 @@ func (s *Server) connect(ctx *fasthttp.RequestCtx) {
 		s.failed(ctx, "connect", err)
 		return
 	}
-	quoted, err := json.Marshal(string(key))
-	if err != nil {
-		s.failed(ctx, "connect", err)
-		return
+	reply(ctx, forever, append(appendKey(append(appendUser(nil, id), `,"publicKey":`...), key), '}'))
+}
+
+// appendKey appends a key as a JSON string. It is UTF-8 without control characters but CR, LF and TAB, so an escape has
+// two bytes: package json has six for some characters that only markup takes for more, and a stranger's key of them would
+// make a large answer of a small request.
+func appendKey(dst, key []byte) []byte {
+	dst = append(dst, '"')
+	for _, c := range key {
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, c)
+		}
 	}
-	body := append(appendUser(nil, id), `,"publicKey":`...)
-	reply(ctx, forever, append(append(body, quoted...), '}'))
+	return append(dst, '"')
 }
 
 // appendUser appends the beginning of a JSON object that names a user. The reference client reads "user".

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,9 @@ func Open(dir string, opts Options) (*Store, error) {
 	s.keys.lru = newLRU[keyRecord](int64(opts.KeyCache), nil)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		s.opts.Logger.Warn("the store's directory is open to other users of this machine, who may read keys and mail: chmod 700", "mode", info.Mode().Perm().String())
 	}
 	var err error
 	if s.lock, err = lockDir(dir); err != nil {

@@ -64,6 +64,9 @@
 //	+function|load +fcall, or else +evalsha +eval
 //	+config|get +info, for the check; +cluster +asking +role, in a cluster
 //
+// Functions run with the rights of who calls them. So no other user of that server must be allowed function|load, not even
+// one who may touch no key: it could replace ours at any time. [Open] puts ours in place of what it finds.
+//
 // With appendfsync always, Redis syncs once per turn of its event loop, and reads at most some 16 KiB of a connection
 // in a turn. A batch of writes is therefore one transaction (MULTI), which is executed in one turn: see
 // BenchmarkAppendTransaction, about twice as many appends a second. A cluster's transactions may not span slots, so it

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,6 +53,22 @@ func TestStore_LoadsItsCodeAgainWhenTheServerForgotIt(t *testing.T) {
 }
 
 // TestStore_VersionsWorkSideBySide: another version's library is on the server, and stays.
+// Another user of the server, who may touch no key but load functions, has put code of its own under our names.
+func TestOpen_DoesNotRunTheCodeOfOthers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	if err := open(t, server.URL(), redis.Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	fields := server.Do("FUNCTION", "LIST", "WITHCODE").([]any)[0].([]any)
+	code := fields[len(fields)-1].(string)
+	code = regexp.MustCompile(`callback=\w+`).ReplaceAllString(code, "callback=function() return '1' end")
+	server.Do("FUNCTION", "LOAD", "REPLACE", code)
+	s := start(t, server.URL(), redis.Options{})
+	s.keep(mail("bob", 1, 2)...)
+	s.has("bob", 1, 2)
+}
+
 func TestStore_VersionsWorkSideBySide(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -107,20 +107,21 @@ func (s *Store) prepare(ctx context.Context) error {
 	return nil
 }
 
-// load gives all masters the functions, or notes that they take none. Its error tells of nodes that did not get them;
+// load gives all masters the functions, or notes that they take none. It replaces what they have by that name: another
+// user of the server may have put code of its own there, to have it run with our rights. Its error tells of nodes that did not get them;
 // what is then still missing is answered to the call that needs it.
 func (s *Store) load(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	var failed error
 	for addr, node := range s.client.Nodes() {
-		err := node.Do(ctx, node.B().FunctionLoad().FunctionCode(library).Build()).Error()
+		err := node.Do(ctx, node.B().FunctionLoad().Replace().FunctionCode(library).Build()).Error()
 		switch text := refusal(err); {
 		case forbidden(text):
 			if !s.plain.Swap(true) {
 				s.log.Info("redis has no functions or forbids them, scripts are used instead", "addr", addr)
 			}
-		case strings.Contains(text, "already exists"), strings.HasPrefix(text, "READONLY"):
+		case strings.HasPrefix(text, "READONLY"):
 			// As good as success. A replica has the functions from its master.
 		case err != nil:
 			failed = fmt.Errorf("load functions on %s: %w", addr, err)

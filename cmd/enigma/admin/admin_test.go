@@ -39,6 +39,13 @@ func TestServer_IsReadyWhileTheNodeIs(t *testing.T) {
 	}
 }
 
+// The arguments of the program may hold the store's password.
+func TestServer_DoesNotTellTheArguments(t *testing.T) {
+	if got := newServer(t, Options{Local: true}).get("/debug/pprof/cmdline", "Host", "localhost"); got.Code != http.StatusOK || got.Body.String() != "enigma\n" {
+		t.Errorf("%d %q", got.Code, got.Body)
+	}
+}
+
 func TestGuard_AnswersToItsNamesOnly(t *testing.T) {
 	for _, c := range []struct {
 		opts Options
