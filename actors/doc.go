@@ -31,7 +31,8 @@
 //
 // # For hosts
 //
-// A program needs a [Store] and [New]. Then, simplest first:
+// A program needs a [Store] and [New]. Stores are in package persistence/embedded and package persistence/redis; the
+// Example of package persistence/storetest is a small one of a host's own, with its test. Then, simplest first:
 //
 //	Broker.Submit, SubmitFunc, SubmitFor    send for a user, with the outcome as a result, by a function, or as a message
 //	Broker.Connect                          receive for a user, by Receiver.Receive on any goroutine

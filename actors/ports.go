@@ -9,7 +9,7 @@ import (
 )
 
 // Store keeps keys and undelivered envelopes. Package persistence defines records, results and errors; package
-// storetest is the suite an implementation passes.
+// persistence/storetest is the suite an implementation passes, and its Example is one of a host's own, to copy.
 //
 // All methods may be called concurrently, but at most one call at a time names a given user. Inputs are valid only
 // until the call returns: a store copies what it keeps. Every ctx has a deadline; a call cut off by it returns

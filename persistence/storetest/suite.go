@@ -7,6 +7,9 @@
 //
 // A store's own test calls [Run] with a function that opens an empty store. What a store can do beyond the interface,
 // be opened again over the same data or be full, it says in the [Instance] it returns; the parts that need it run then.
+//
+// The Example is a complete store to begin with: a file for each user, the broker on it, and beside it the test that
+// runs the suite.
 package storetest
 
 import (
