@@ -47,8 +47,7 @@ func (b *broken) Run() { b.link.shard.connPanicked(b.link, b.reason) }
 func (l *Link) hangUp(code protocol.CloseCode, last []byte, accept bool) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			l.shard.count(statPanics, 1)
-			l.shard.broker.log.Error("conn panicked in Close", "reason", fmt.Sprint(reason))
+			l.shard.CountPanic("Close of a conn", reason)
 			l.Detach()
 		}
 	}()
@@ -59,8 +58,7 @@ func (l *Link) hangUp(code protocol.CloseCode, last []byte, accept bool) {
 func (s *Shard) connPanicked(l *Link, reason any) {
 	u := l.user
 	if u == nil || u.link != l {
-		s.count(statPanics, 1)
-		s.broker.log.Error("conn panicked", "reason", fmt.Sprint(reason))
+		s.CountPanic("conn", reason)
 		l.end(protocol.CodeNone, protocol.CloseInternal, false)
 		return
 	}
@@ -89,8 +87,7 @@ func (s *Shard) runAfter(at int) (next int) {
 // survive counts and logs a panic, if there is one, and has the shard go on. It is for defer.
 func (s *Shard) survive(what string) {
 	if reason := recover(); reason != nil {
-		s.count(statPanics, 1)
-		s.broker.log.Error(what+" panicked", "reason", fmt.Sprint(reason))
+		s.CountPanic(what, reason)
 	}
 }
 

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"math/bits"
 	"sync"
 	"time"
@@ -64,6 +65,13 @@ func (s *Shard) refused(code protocol.Code, user protocol.UserID) {
 
 // CountRefusal counts an error that a front end sends by itself, before a conn is attached. Shard goroutine only.
 func (s *Shard) CountRefusal(code protocol.Code) { s.refused(code, protocol.UserID{}) }
+
+// CountPanic counts and logs a panic that a front end has recovered from, in code that what names. A reason that holds
+// what is for users alone is not for it. Shard goroutine only.
+func (s *Shard) CountPanic(what string, reason any) {
+	s.count(statPanics, 1)
+	s.broker.log.Error(what+" panicked", "reason", fmt.Sprint(reason))
+}
 
 // observe notes how long the turn took. What was placed and written in it took as long, at most.
 func (s *Shard) observe(begin time.Duration) {

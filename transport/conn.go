@@ -61,6 +61,7 @@ const (
 	discharged           // the socket is closed
 	proving              // it is in its entrance, and not attached
 	challenged           // it has been
+	faulty               // its code has panicked
 
 	// What an epollConn has told its epoll.
 	armedIn    // of input
@@ -142,6 +143,7 @@ func (c *conn) Close(_ protocol.CloseCode, last []byte, accept bool) {
 	if c.is(closing | discharged) {
 		return
 	}
+	defer c.guard()
 	c.set(closing)
 	if !accept {
 		c.set(muted)
@@ -168,6 +170,7 @@ type wakeJob conn
 // Run implements [actors.Job].
 func (j *wakeJob) Run() {
 	c := (*conn)(j)
+	defer c.guard()
 	c.unset(woken)
 	switch {
 	case c.is(discharged):
@@ -260,8 +263,8 @@ func (c *conn) end() {
 		return
 	}
 	c.set(discharged)
+	defer c.detach() // whatever fails before, the broker and the kernel have their part back
+	defer c.sock.close()
 	c.clearDeadline()
 	c.dec.release(c.loop)
-	c.sock.close()
-	c.detach()
 }

@@ -50,6 +50,7 @@ func (h *harness) Now() time.Duration                   { return h.now }
 func (h *harness) Set(t *actors.Timer, d time.Duration) { h.timer = t; h.note("timer %v", d) }
 func (h *harness) Stop(*actors.Timer)                   { h.timer = nil; h.note("no timer") }
 func (h *harness) CountRefusal(code protocol.Code)      { h.note("count %v", code) }
+func (h *harness) CountPanic(_ string, reason any)      { h.note("panic %v", reason) }
 func (h *harness) AfterTurn(job actors.Job)             { job.Run() }
 
 // The link.

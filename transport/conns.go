@@ -121,4 +121,8 @@ func (s *Server) closed(count *connCount) {
 type connJob conn
 
 // Run implements [actors.Job].
-func (j *connJob) Run() { (*conn)(j).start() }
+func (j *connJob) Run() {
+	c := (*conn)(j)
+	defer c.guard()
+	c.start()
+}

@@ -41,6 +41,8 @@
 // with unread bytes in it sends a reset, which can overtake the error just written. One second bounds all of it. A
 // client whose stream is broken is not waited for: its Close could not be found.
 //
+// A conn whose code panics is closed with 1011, and without a word if that fails too; its shard and all others go on.
+//
 // # In a program that has a server already
 //
 // With [Options].Prefix the front end answers below a path. A fasthttp server calls [Server.Handler] for it. One of net/http

@@ -162,7 +162,9 @@ type verdict struct {
 
 // Run implements [actors.Job].
 func (v *verdict) Run() {
-	switch c := v.entrance.conn; {
+	c := v.entrance.conn
+	defer c.guard()
+	switch {
 	case c.is(closing | discharged):
 	case v.valid:
 		v.entrance.admit(true)
@@ -255,6 +257,11 @@ type turnAwayJob struct{ loop *loop }
 // Run implements [actors.Job].
 func (j turnAwayJob) Run() {
 	for e := range j.loop.entrances {
-		e.Fail(protocol.CodeNone, protocol.CloseGoingAway)
+		e.turnAway()
 	}
+}
+
+func (e *entrance) turnAway() {
+	defer e.conn.guard()
+	e.Fail(protocol.CodeNone, protocol.CloseGoingAway)
 }

@@ -82,6 +82,18 @@ func (p *epoll) Wait(timeout time.Duration) {
 	// What was posted before a Wake that comes until here is seen by the turn that begins.
 	p.woken.Store(false)
 	for p.at < p.count && len(p.arena)-p.used >= readLeast {
+		p.handle()
+	}
+}
+
+// handle hands events on until there is no room to read, or until a conn panics, which ends that one.
+func (p *epoll) handle() {
+	defer func() {
+		if reason := recover(); reason != nil {
+			p.panicked(reason)
+		}
+	}()
+	for p.at < p.count && len(p.arena)-p.used >= readLeast {
 		ev := &p.events[p.at]
 		p.at++
 		if ev.Fd == wakeSlot {
@@ -91,6 +103,15 @@ func (p *epoll) Wait(timeout time.Duration) {
 			c.event(ev.Events)
 		}
 	}
+}
+
+// panicked takes a panic in the last event that was handed on.
+func (p *epoll) panicked(reason any) {
+	c := p.conns[p.events[p.at-1].Fd]
+	if c == nil {
+		panic(reason) // the conn has ended already; the shard counts it, and goes on
+	}
+	c.panicked(reason)
 }
 
 // poll asks for events without blocking.
@@ -166,7 +187,7 @@ type cutJob struct {
 func (j cutJob) Run() {
 	for _, c := range j.poll.conns {
 		if c != nil && c.loop.server == j.server {
-			c.end()
+			c.cutOff()
 		}
 	}
 }

@@ -277,3 +277,23 @@ func queued(t *testing.T, c *epollConn) int {
 	}
 	return n
 }
+
+// The events behind that of a conn that panics are handed on in the same turn.
+func TestEpoll_HandsOnWhatComesBehindAPanic(t *testing.T) {
+	p := newTestEpoll(t)
+	var all []*epollHarness
+	for range 3 {
+		all = append(all, newEpollHarness(t, p))
+	}
+	all[1].onSubmit = func() { panic("boom") }
+	for _, h := range all {
+		h.client.Write(h.message("1"))
+		for queued(t, h.ec) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	p.Wait(time.Second)
+	all[0].want("submit 1")
+	all[1].want("submit 1", "panic boom", "fail  1011", "finish last", "timer 1s")
+	all[2].want("submit 1")
+}

@@ -74,7 +74,14 @@ func (j *startJob) Run() {
 		return // cut meanwhile
 	}
 	c.loop.poll.add(c)
+	defer c.guard()
 	c.start()
+}
+
+// cutOff ends a conn, and is not kept from ending the next one.
+func (c *epollConn) cutOff() {
+	defer c.guard()
+	c.end()
 }
 
 // cut ends a conn that will not come to its shard any more, because that has stopped.

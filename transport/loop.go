@@ -15,6 +15,7 @@ type scheduler interface {
 	Stop(t *actors.Timer)
 	AfterTurn(job actors.Job)
 	CountRefusal(code protocol.Code)
+	CountPanic(what string, reason any)
 	lender
 }
 
@@ -117,6 +118,7 @@ func (l *loop) newDeadline() *deadline {
 	t := &deadline{}
 	t.Fire = func() {
 		if c := t.conn; c != nil {
+			defer c.guard()
 			c.expire()
 		}
 	}

@@ -55,6 +55,7 @@ func newStream(c conn, nc net.Conn, early []byte) *stream {
 
 // read is the reading goroutine.
 func (s *stream) read() {
+	defer s.survive(false)
 	buf := make([]byte, streamRead)
 	for {
 		n, err := s.nc.Read(buf)
@@ -87,6 +88,7 @@ func (j *inputJob) Run() {
 	if s.is(discharged) {
 		return
 	}
+	defer s.guard()
 	s.rest, s.holds = s.data, true
 	if !s.is(paused) {
 		s.readOn()
@@ -182,6 +184,7 @@ func (s *stream) flushed() bool {
 
 // drain is the writing goroutine.
 func (s *stream) drain() {
+	defer s.survive(true)
 	for {
 		out, half, report := s.takeOut()
 		switch {
@@ -255,7 +258,9 @@ type drainedJob stream
 
 // Run implements [actors.Job].
 func (j *drainedJob) Run() {
-	if s := (*stream)(j); !s.is(discharged) {
+	s := (*stream)(j)
+	defer s.guard()
+	if !s.is(discharged) {
 		s.writable()
 	}
 }
@@ -264,7 +269,11 @@ func (j *drainedJob) Run() {
 type failedJob stream
 
 // Run implements [actors.Job].
-func (j *failedJob) Run() { (*stream)(j).end() }
+func (j *failedJob) Run() {
+	s := (*stream)(j)
+	defer s.guard()
+	s.end()
+}
 
 // close implements socket.
 func (s *stream) close() { s.cut() }
@@ -283,9 +292,14 @@ func (s *stream) cut() {
 		if _, ok := s.nc.(*net.TCPConn); ok {
 			s.nc.Close()
 		} else {
-			go s.nc.Close() // of TLS: it waits to write its alert
+			go s.release() // of TLS: it waits to write its alert
 		}
 		s.loop.server.conns.forget(s)
 		s.loop.server.closed(s.count)
 	})
+}
+
+func (s *stream) release() {
+	defer s.survive(true)
+	s.nc.Close()
 }
