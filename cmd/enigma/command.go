@@ -55,11 +55,11 @@ func unknownCommand(name string) error {
 func writeHelp(w io.Writer) {
 	fmt.Fprint(w, "Enigma is an actor-model message broker.\n\nUsage:\n\n  enigma COMMAND [SETTINGS]\n\nCommands:\n\n")
 	for _, cmd := range commands() {
-		fmt.Fprintf(w, "  %-10s %s\n", cmd.name, cmd.summary)
+		fmt.Fprintf(w, "  %-11s %s\n", cmd.name, cmd.summary)
 	}
 	fmt.Fprint(w, "\nTopics:\n\n")
 	topics.WriteList(w)
-	fmt.Fprintf(w, "  %-10s %s\n", metricsTopic, "what can be measured")
+	fmt.Fprintf(w, "  %-11s %s\n", metricsTopic, "what can be measured")
 	fmt.Fprint(w, "\n`enigma help COMMAND` or `enigma help TOPIC` tells more.\n")
 }
 

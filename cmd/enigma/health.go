@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/mail"
 	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
 )
 
@@ -60,7 +61,7 @@ func askHealth(w io.Writer, url string, timeout time.Duration) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return mail.Unreachable(url, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))

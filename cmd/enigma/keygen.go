@@ -34,7 +34,7 @@ func keygenCommand() *command {
 
 func runKeygen(sys *system, args []string) error {
 	var c userSettings
-	rest, err := loadMixed(settings.Table{c.keySetting()}, nil, args, sys.environ)
+	rest, err := loadMixed(settings.Table{c.keySetting()}, args, sys.environ)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (c *idSettings) table() settings.Table {
 	return settings.Table{
 		c.keySetting(),
 		{Name: "public-key", Default: "false", Set: settings.Into(&c.publicKey, yesOrNo),
-			Usage: "print the public key and not the id: --public-key"},
+			Usage: "print the public key and not the id", Switch: true},
 	}
 }
 
@@ -97,7 +97,7 @@ func idCommand() *command {
 
 func runID(sys *system, args []string) error {
 	c := new(idSettings)
-	rest, err := loadMixed(c.table(), []string{"public-key"}, args, sys.environ)
+	rest, err := loadMixed(c.table(), args, sys.environ)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -91,7 +90,7 @@ func (c *loadSettings) table() settings.Table {
 		{Name: "workers", Default: number(d.Workers), Set: settings.Into(&c.Workers, settings.Int(1, 1024)),
 			Usage: "threads that make the load; one does for a server on the same machine"},
 		{Name: "json", Default: "false", Set: settings.Into(&c.json, strconv.ParseBool),
-			Usage: "write the results as JSON: --json"},
+			Usage: "write the results as JSON", Switch: true},
 		{Name: "plot", Set: settings.Into(&c.plot, settings.Text),
 			Usage: "directory for plots (SVG) of throughput, latency and memory against connections"},
 	}
@@ -118,30 +117,21 @@ func messageRate(text string) (float64, error) {
 // loadSettingsFrom reads the mode and the settings of load. Errors are usage errors.
 func loadSettingsFrom(sys *system, args []string) (*loadSettings, error) {
 	c := new(loadSettings)
-	mode := ""
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		mode, args = args[0], args[1:]
-	}
-	// The one setting that everybody writes without a value.
-	args = slices.Clone(args)
-	if i := slices.Index(args, "--json"); i >= 0 {
-		args[i] = "--json=true"
-	}
-	loaded, err := c.table().Load(args, sys.environ)
-	c.Mode = mode
-	switch {
-	case errors.Is(err, settings.ErrHelp):
+	rest, err := loadMixed(c.table(), args, sys.environ)
+	if err != nil {
 		return nil, err
-	case err != nil:
-	case mode == "":
+	}
+	switch len(rest) {
+	case 0:
 		err = fmt.Errorf("no mode: write `enigma load MODE`, which is %s", strings.Join(generator.Modes, ", "))
-	case len(loaded.Args) > 0:
-		err = fmt.Errorf("load takes one mode and settings: what is %q to be? Write --NAME VALUE", loaded.Args[0])
-	default:
+	case 1:
+		c.Mode = rest[0]
 		for _, n := range c.users {
 			c.Users = n
 			err = errors.Join(err, c.Config.Check())
 		}
+	default:
+		err = fmt.Errorf("load takes one mode and settings: what is %q to be? Write --NAME VALUE", rest[1])
 	}
 	if err != nil {
 		return nil, usageError{err}

@@ -61,15 +61,15 @@ func (c *sendSettings) table() settings.Table {
 		{Name: "timeout", Default: "30s", Set: settings.Into(&c.timeout, patience),
 			Usage: "how long to wait for one text to be safe, or delivered"},
 		{Name: "wait-delivered", Default: "false", Set: settings.Into(&c.waitDelivered, yesOrNo),
-			Usage: "wait until the recipient's program has acknowledged the text: --wait-delivered"},
+			Usage: "wait until the recipient's program has acknowledged the text", Switch: true},
 		{Name: "json-lines", Default: "false", Set: settings.Into(&c.jsonLines, yesOrNo),
-			Usage: `read a text from each line of standard input, {"to":"ID","text":"…"}: --json-lines`},
+			Usage: `read a text from each line of standard input, {"to":"ID","text":"…"}`, Switch: true},
 	}...)
 }
 
 func runSend(sys *system, args []string) error {
 	c := new(sendSettings)
-	rest, err := loadMixed(c.table(), []string{"wait-delivered", "json-lines"}, args, sys.environ)
+	rest, err := loadMixed(c.table(), args, sys.environ)
 	if err != nil {
 		return err
 	}

@@ -81,8 +81,8 @@ func (c *userSettings) load(sys *system) (*client.Key, error) {
 }
 
 // loadMixed is Table.Load for commands with arguments of their own, which may stand before, between and behind the flags.
-// Of the flags named in switches a value may be left out, and is "true" then. Errors are usage errors.
-func loadMixed(table settings.Table, switches, args, environ []string) ([]string, error) {
+// A switch may stand without a value, and is "true" then. Errors are usage errors.
+func loadMixed(table settings.Table, args, environ []string) ([]string, error) {
 	var flags, rest []string
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -94,7 +94,7 @@ func loadMixed(table settings.Table, switches, args, environ []string) ([]string
 		switch {
 		case len(arg) < 2 || arg[0] != '-':
 			rest = append(rest, arg)
-		case slices.Contains(switches, name) && !joined:
+		case !joined && table.Switch(name):
 			flags = append(flags, arg+"=true")
 		case joined || name == "h" || name == "help" || i+1 == len(args):
 			flags = append(flags, arg)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/charmbracelet/x/term"
+
 	"github.com/enigma-protocol/enigma/cmd/enigma/chat"
 	"github.com/enigma-protocol/enigma/cmd/enigma/mail"
 	"github.com/enigma-protocol/enigma/cmd/enigma/settings"
@@ -41,14 +43,14 @@ func chatCommand() *command {
 
 func runChat(sys *system, args []string) error {
 	c := new(userSettings)
-	rest, err := loadMixed(c.table(), nil, args, sys.environ)
+	rest, err := loadMixed(c.table(), args, sys.environ)
 	if err != nil {
 		return err
 	}
 	if len(rest) > 0 {
 		return usageError{errors.New("chat takes settings only: whom to write to is added in it")}
 	}
-	if info, err := os.Stdin.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if !term.IsTerminal(os.Stdin.Fd()) || !term.IsTerminal(os.Stdout.Fd()) {
 		return errors.New("chat needs a terminal: scripts use `enigma send` and `enigma listen`")
 	}
 	if _, err := os.Stat(c.key); errors.Is(err, fs.ErrNotExist) {

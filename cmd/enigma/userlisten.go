@@ -59,7 +59,7 @@ func (c *listenSettings) table() settings.Table {
 
 func runListen(sys *system, args []string) error {
 	c := new(listenSettings)
-	rest, err := loadMixed(c.table(), nil, args, sys.environ)
+	rest, err := loadMixed(c.table(), args, sys.environ)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func lockDir(dir string) (*pebble.Lock, error) {
 	case errors.As(err, &path): // the lock file cannot be made
 		return nil, err
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES), strings.Contains(err.Error(), "held by current process"):
-		return nil, fmt.Errorf("another enigma is using %s: %w", dir, err)
+		return nil, fmt.Errorf("another enigma is using %s: stop it, or name another directory", dir)
 	}
 	return nil, fmt.Errorf("lock %s: %w", dir, err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -45,8 +46,9 @@ type model struct {
 	panel   panel
 	offset  int // of the panel's first row at the screen
 	notice  string
-	alarm   bool // the notice is a warning
-	leaving bool // ctrl+c was pressed while texts are not safe
+	alarm   bool   // the notice is a warning
+	trouble string // why there is no connection, if that is known; until there is one
+	leaving bool   // ctrl+c was pressed while texts are not safe
 
 	dirty         bool // contacts have changed since they were saved
 	width, height int
@@ -81,7 +83,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case downMsg:
 		m.down(msg.err)
 	case stateMsg:
-		m.connected, m.reason = bool(msg), ""
+		m.connected, m.reason, m.trouble = bool(msg), "", ""
 	case letterMsg:
 		m.letter(msg.l)
 	case doneMsg:
@@ -129,7 +131,7 @@ func (m *model) say(format string, args ...any) {
 func (m *model) warn(text string) { m.notice, m.alarm = mail.CleanLine(text), true }
 
 func (m *model) up(on *online) {
-	m.on, m.connected, m.reason = on, true, ""
+	m.on, m.connected, m.reason, m.trouble = on, true, "", ""
 	for _, c := range m.convs {
 		for _, e := range c.entries {
 			if e.mine && e.status == waiting && !e.posted {
@@ -140,14 +142,13 @@ func (m *model) up(on *online) {
 }
 
 func (m *model) down(err error) {
-	m.on, m.connected, m.reason = nil, false, ""
-	var refused *client.Error
+	m.on, m.connected, m.reason, m.trouble = nil, false, "", ""
 	switch {
 	case errors.Is(err, client.ErrReplaced):
 		m.reason = "taken over"
-		m.warn("Another program connected with your key. Ctrl+R takes over again.")
-	case errors.As(err, &refused), errors.Is(err, client.ErrNoV1), errors.Is(err, client.ErrNotProven), errors.Is(err, client.ErrKeyMismatch):
-		m.warn(err.Error())
+		m.trouble = "Another program connected with your key. Ctrl+R takes over again."
+	case err != nil:
+		m.trouble = mail.CleanLine(words(err)) + ". Trying again."
 	}
 	for _, c := range m.convs {
 		for _, e := range c.entries {
@@ -155,6 +156,9 @@ func (m *model) down(err error) {
 		}
 	}
 }
+
+// words is what an error says, without the name with which those of the Go client begin.
+func words(err error) string { return strings.TrimPrefix(err.Error(), "enigma: ") }
 
 // post hands a text to the link, if it can take it now.
 func (m *model) post(c *conv, e *entry) {
@@ -181,7 +185,7 @@ func (m *model) done(msg doneMsg) {
 		case msg.err == nil:
 			e.status = safe
 		case refused(msg.err):
-			e.status, e.err = failed, mail.CleanLine(msg.err.Error())
+			e.status, e.err = failed, mail.CleanLine(words(mail.Explain(c.name(), msg.err)))
 		}
 	}
 	for _, e := range c.entries { // those without an outcome, in their order
@@ -271,7 +275,7 @@ func (m *model) found(msg foundMsg) {
 		m.warn(msg.err.Error() + ". Nobody was added.")
 		return
 	case msg.err != nil:
-		m.warn(msg.err.Error())
+		m.warn(words(msg.err))
 		return
 	}
 	i := m.index(msg.user.ID())

@@ -97,11 +97,13 @@ func (m *model) titleRow() string {
 
 // foot is what the last rows say: a notice, or which keys there are.
 func (m *model) foot() []string {
-	if m.notice != "" {
+	switch {
+	case m.notice != "":
 		return m.wrapped(m.notice, m.width, noticeRows)
-	}
-	if m.panel != noPanel {
+	case m.panel != noPanel:
 		return []string{"Esc back · PgUp PgDn scroll"}
+	case m.trouble != "":
+		return m.wrapped(m.trouble, m.width, noticeRows)
 	}
 	if m.width < wide {
 		return []string{"F1 help · Tab next · Ctrl+C end"}
@@ -112,11 +114,11 @@ func (m *model) foot() []string {
 func (m *model) footRows() []string {
 	rows := m.foot()
 	style := m.styles.dim
-	if m.notice != "" {
-		style = m.styles.title
-	}
-	if m.alarm && m.notice != "" {
+	switch {
+	case m.notice != "" && m.alarm, m.notice == "" && m.panel == noPanel && m.trouble != "":
 		style = m.styles.bad
+	case m.notice != "":
+		style = m.styles.title
 	}
 	for i := range rows {
 		rows[i] = style.Render(ansi.Truncate(rows[i], m.width, "…"))

@@ -28,7 +28,7 @@ type Agent struct {
 }
 
 // Dial logs the key's user in and connects it: over enigma.v1, with proof that it has the key. Keys other than X25519
-// cannot be written to in the hpke1 format and are refused.
+// cannot be written to in the hpke1 format and are refused. Errors of the way to the server are [Unreachable]'s.
 func Dial(ctx context.Context, server string, key *client.Key, opts ...client.Option) (*Agent, error) {
 	self, err := seal.NewSelf(key.Private())
 	if err != nil {
@@ -36,7 +36,7 @@ func Dial(ctx context.Context, server string, key *client.Key, opts ...client.Op
 	}
 	c, err := client.DialKey(ctx, server, key.PublicKey(), append(opts, client.WithKey(key))...)
 	if err != nil {
-		return nil, err
+		return nil, Unreachable(server, err)
 	}
 	a := &Agent{self: self, server: server, c: c, users: make(map[string]*seal.User), seen: make(map[string]*Seen)}
 	a.users[self.ID()] = self.User

@@ -144,7 +144,7 @@ func (s *sender) settle(ctx context.Context, p *posted) result {
 			break
 		}
 		if !passing(err) || !pause(ctx, retryAfter) {
-			p.err = s.explain(ctx, err)
+			p.err = Explain(p.asked, s.explain(ctx, err))
 			break
 		}
 		p.receipt, p.err = s.a.Post(ctx, p.to, p.content)

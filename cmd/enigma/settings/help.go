@@ -17,14 +17,14 @@ const configUsage = "file with lines NAME = VALUE; # begins a comment"
 
 // Help writes the settings as a terminal shows them.
 func (t Table) Help(w io.Writer) {
-	width := 0
+	width := len(configName)
 	for _, s := range t {
 		width = max(width, len(s.Name))
 	}
 	indent := strings.Repeat(" ", width+6)
 	for _, s := range append(Table{{Name: configName, Usage: configUsage}}, t...) {
 		text := s.Usage
-		if s.Default != "" {
+		if s.Default != "" && !s.Switch {
 			text += " (default" + unbroken + s.Default + ")"
 		}
 		lines := wrap(text, helpWidth-len(indent))
@@ -33,8 +33,16 @@ func (t Table) Help(w io.Writer) {
 			fmt.Fprintf(w, "%s%s\n", indent, line)
 		}
 	}
-	fmt.Fprintf(w, "\nEvery setting can be given as a flag (--max-message 64KiB), an environment variable\n"+
-		"(%sMAX_MESSAGE=64KiB) or a line of the file (max-message = 64KiB); the first of these counts.\n", Prefix)
+	if len(t) == 0 {
+		return
+	}
+	s, value := &t[0], t[0].Default
+	if value == "" {
+		value = "VALUE"
+	}
+	text := fmt.Sprintf("Each can be given as a flag (--%[1]s %[2]s), an environment variable (%[3]s=%[2]s) or a line of the file "+
+		"(%[1]s = %[2]s); the first of these counts.", s.Name, value, s.Env())
+	fmt.Fprintf(w, "\n%s\n", strings.Join(wrap(text, helpWidth), "\n"))
 }
 
 // wrap breaks text at spaces into lines of at most width, longer only where a word is.

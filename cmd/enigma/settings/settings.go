@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +31,7 @@ type Setting struct {
 	Default string             // what holds when nobody says anything; goes through Set like any other value
 	Usage   string             // what it means, half a sentence, for the help and the README
 	Set     func(string) error // parses and keeps a value; see [Into]
+	Switch  bool               // true or false, and true if the command lets the flag stand alone
 }
 
 // Env is the environment variable of the setting.
@@ -218,6 +220,11 @@ func (t Table) knows(name string) bool {
 	return false
 }
 
+// Switch tells whether name is that of a switch.
+func (t Table) Switch(name string) bool {
+	return slices.ContainsFunc(t, func(s Setting) bool { return s.Name == name && s.Switch })
+}
+
 func (t Table) names() []string {
 	names := []string{configName}
 	for i := range t {
@@ -231,5 +238,5 @@ func (t Table) unknown(what, dashes, name string) error {
 	if near := Nearest(name, t.names()); near != "" {
 		return fmt.Errorf("no %s: did you mean %s%s?", what, dashes, near)
 	}
-	return fmt.Errorf("no %s: `enigma help` lists what there is", what)
+	return fmt.Errorf("no %s: --help lists what there is", what)
 }

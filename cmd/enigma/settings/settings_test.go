@@ -71,7 +71,7 @@ func TestTable_SaysWhatIsWrongAndWhatToWrite(t *testing.T) {
 		{args: []string{"--listen", "8080"}, want: []string{`--listen: "8080" is no address: write HOST:PORT`}},
 		{args: []string{"--listen"}, want: []string{"--listen: no value follows"}},
 		{args: []string{"--lisetn", ":1"}, want: []string{"no flag --lisetn: did you mean --listen?"}},
-		{args: []string{"--zzzzzz", ":1"}, want: []string{"no flag --zzzzzz: `enigma help`"}},
+		{args: []string{"--zzzzzz", ":1"}, want: []string{"no flag --zzzzzz: --help lists"}},
 		{environ: []string{"ENIGMA_MAX_MESSAGE=1MB"}, want: []string{`ENIGMA_MAX_MESSAGE: "1MB" does not do: write a size from 1 to 1MiB`}},
 		{args: []string{"--config", bad}, want: []string{bad + ":1: wait", "write a time with its unit from 0s to 1h"}},
 		{args: []string{"--config", bad + "x"}, want: []string{"no such file", "write the path"}},

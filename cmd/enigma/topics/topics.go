@@ -45,6 +45,6 @@ func Names() []string {
 // WriteList writes a line for each topic, in the form in which the commands are listed.
 func WriteList(w io.Writer) {
 	for _, t := range list {
-		fmt.Fprintf(w, "  %-10s %s\n", t.name, strings.TrimSpace(t.summary))
+		fmt.Fprintf(w, "  %-11s %s\n", t.name, strings.TrimSpace(t.summary))
 	}
 }

@@ -12,10 +12,10 @@ const busy = (b) => b.total("enigma_shard_busy_seconds_total") / Math.max(1, b.l
 const tiles = [
   ["Connections", count, (b) => b.value("enigma_connections")],
   ["Messages in", rate, (b) => b.rate("enigma_messages_submitted_total")],
-  ["To the write, 99 %", seconds, (b) => b.quantile("enigma_delivery_write_seconds", 0.99)],
-  ["To the confirm, 99 %", seconds, (b) => b.quantile("enigma_delivery_confirm_seconds", 0.99)],
+  ["Delivery, 99 %", seconds, (b) => b.quantile("enigma_delivery_write_seconds", 0.99)],
+  ["Confirmation, 99 %", seconds, (b) => b.quantile("enigma_delivery_confirm_seconds", 0.99)],
   ["Unconfirmed", count, (b) => b.value("enigma_messages_pending")],
-  ["Append, 99 %", seconds, (b) => b.quantile("enigma_store_call_seconds{append}", 0.99)],
+  ["Store append, 99 %", seconds, (b) => b.quantile("enigma_store_call_seconds{append}", 0.99)],
   ["Event loop busy", percent, busy],
   ["Memory", bytes, (b) => b.value("process_resident_memory_bytes")],
 ];

@@ -98,7 +98,7 @@ function start(done, focus = false) {
         { class: 'facts' },
         fact('lock', 'Encrypted end to end', 'Only the person you write to can read it.'),
         fact('clock', 'They need not be there', 'Messages wait until they are.'),
-        fact('key', 'Yours alone', 'The key is made here and never leaves without you.'),
+        fact('key', 'Yours alone', 'Your key is made here and stays with you.'),
       ),
       h(
         'div',
@@ -128,7 +128,7 @@ async function create(done) {
     title: 'Keep a copy of your key',
     focus: true,
     children: [
-      paragraph('Who has this key is you. If this browser’s data is cleared, only a copy brings your id back; from now on it cannot be taken out of this browser any more.'),
+      paragraph('Whoever has this key is you. If this browser’s data is ever cleared, only a copy brings your id back. Make it now: later the browser does not give the key out.'),
       h('div', { class: 'id-line' }, h('span', { class: 'label' }, 'Your id'), h('code', { class: 'id' }, me.id)),
       h(
         'div',

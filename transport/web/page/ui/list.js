@@ -124,7 +124,7 @@ export class List {
     return h(
       'li',
       { class: 'list-empty' },
-      h('p', {}, h('strong', {}, 'No conversations yet'), h('br'), 'Share your link, or add someone by theirs.'),
+      h('p', {}, h('strong', {}, 'No conversations yet'), h('br'), 'Share your link, or add someone you know.'),
       button('Add someone', () => this.#add(''), { kind: 'tonal', picture: 'add' }),
     );
   }

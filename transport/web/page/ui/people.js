@@ -30,7 +30,7 @@ export function warnOfLie(id) {
 export function addSomebody(messenger, id, opened) {
   const problem = h('p', { class: 'problem', role: 'alert', id: 'add-problem' });
   const whom = h('input', { id: 'add-id', value: id, autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', 'aria-describedby': 'add-problem', required: true });
-  const name = h('input', { id: 'add-name', autocomplete: 'off', maxlength: '60', placeholder: 'Only you see it' });
+  const name = h('input', { id: 'add-name', autocomplete: 'off', maxlength: '60', placeholder: 'Optional; only you see it' });
   const submit = h('button', { type: 'submit', form: 'add-form', class: 'button primary', id: 'add-submit' }, 'Start writing');
   const look = async (event) => {
     event.preventDefault();

@@ -128,7 +128,7 @@ export class Thread {
       { class: 'beginning' },
       avatar(contact.id, contact.name, 'large'),
       h('strong', {}, this.#messenger.contacts.title(contact)),
-      h('span', { class: 'quiet' }, self ? 'Notes to yourself, kept in this browser.' : 'Messages here are encrypted end to end. Nobody else can read them, the server neither.'),
+      h('span', { class: 'quiet' }, self ? 'Notes to yourself, kept in this browser.' : 'Messages here are encrypted end to end. Nobody else can read them, not even the server.'),
     );
   }
 
