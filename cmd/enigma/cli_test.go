@@ -106,7 +106,7 @@ func TestCLI_HelpAndVersionGoToStdout(t *testing.T) {
 	}{
 		{[]string{"help"}, []string{"serve ", "version ", "help "}},
 		{[]string{"--help"}, []string{"serve "}},
-		{[]string{"help", "serve"}, []string{"--listen", "(default 127.0.0.1:8080)", "--config", "ENIGMA_MAX_MESSAGE"}},
+		{[]string{"help", "serve"}, []string{"--listen", "(default 127.0.0.1:8080)", "--config", "ENIGMA_LISTEN=127.0.0.1:8080"}},
 		{[]string{"serve", "--help"}, []string{"--listen", "Exit status"}},
 		{[]string{"help", "metrics"}, []string{"enigma_messages_submitted_total  (counter)", "enigma_errors_total{code}"}},
 		{[]string{"version"}, []string{"enigma ", "go1."}},
