@@ -132,7 +132,7 @@ func TestMemory_TheBudgetParksSlowReaders(t *testing.T) {
 				a.send(c.id, fmt.Sprint(i, large))
 			}
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // simulated: the budget is looked after every few ticks, one round at a time
 		synctest.Wait()
 		if used := b.Stats().Buffered; used > limit {
 			t.Fatalf("%d bytes buffered over a budget of %d", used, limit)

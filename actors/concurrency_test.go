@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/enigma-protocol/enigma/actors"
 	"github.com/enigma-protocol/enigma/actors/protocol"
@@ -28,6 +27,7 @@ func TestBroker_IsForAnyGoroutine(t *testing.T) {
 	var mu sync.Mutex
 	safe, seen := map[string]bool{}, map[string]bool{}
 	var handed, settled, good atomic.Int64
+	enough := make(chan struct{}) // closed when so many are good that all of it has been going on for a while
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var work sync.WaitGroup
@@ -38,7 +38,9 @@ func TestBroker_IsForAnyGoroutine(t *testing.T) {
 				record := func(err error) {
 					settled.Add(1)
 					if err == nil {
-						good.Add(1)
+						if good.Add(1) == 2000 {
+							close(enough)
+						}
 						mu.Lock()
 						safe[e.Payload] = true
 						mu.Unlock()
@@ -81,9 +83,7 @@ func TestBroker_IsForAnyGoroutine(t *testing.T) {
 			}
 		})
 	}
-	for good.Load() < 2000 {
-		time.Sleep(time.Millisecond)
-	}
+	<-enough
 	down := make(chan error, 2)
 	for range 2 {
 		go func() { down <- shutdown(t, b) }()

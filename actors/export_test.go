@@ -30,3 +30,10 @@ func (s *Shard) Holdings() (letters, buffers int) {
 	<-done
 	return letters, buffers
 }
+
+// Desks returns how many senders of the host a shard knows.
+func (s *Shard) Desks() int {
+	n := make(chan int, 1)
+	s.Post(jobFunc(func() { n <- len(s.desks) }))
+	return <-n
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/enigma-protocol/enigma/actors"
 	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence/storetest"
 )
 
 // The tests in this file run on simulated time.
@@ -258,5 +259,24 @@ func TestModel_TwoSendersAndAFlappingRecipient(t *testing.T) {
 			}
 			time.Sleep(time.Duration(random.IntN(20_000)) * time.Millisecond)
 		}
+	})
+}
+
+// Who waits for the store to take a message is refused in time, also when the recipient comes and goes meanwhile.
+func TestPark_SendersAreRefusedThoughTheRecipientHasGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaulty()
+		b := newBroker(t, store)
+		alice, bob := login(t, b, "alice"), login(t, b, "bob")
+		a := attach(t, b, alice)
+		store.Set(storetest.Fault{Hold: make(chan struct{})}, storetest.Append, storetest.Ping)
+		start := time.Now()
+		a.send(bob, "x")
+		attach(t, b, bob).drop()
+		expect(t, a.next(), frame{Error: "Message store unavailable", Code: "STORE_UNAVAILABLE", To: bob.String()})
+		if took := time.Since(start); took > 1500*time.Millisecond {
+			t.Errorf("after %v of simulated time", took)
+		}
+		store.Heal()
 	})
 }
