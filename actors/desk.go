@@ -65,7 +65,7 @@ func (d *desk) submit(j *submission) {
 	j.at, j.next = d.shard.Now(), d.waiting[j.id]
 	d.waiting[j.id] = j
 	d.under++
-	if !d.timer.Armed() {
+	if !d.timer.armed() {
 		d.shard.Set(&d.timer, outcomePatience)
 	}
 	d.next = Submission{To: j.to, Payload: j.raw, ID: j.name, TTL: j.ttl, Size: len(j.raw) + frameOverhead}

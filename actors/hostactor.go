@@ -36,7 +36,11 @@ type Outcome struct {
 func (b *Broker) ConnectActor(pid *actor.PID, id protocol.UserID, opts ReceiverOptions) *Receiver {
 	w := &watch{receiver: b.newReceiver(id, opts), actor: pid}
 	r, root := w.receiver, b.system.Root
-	r.deliver = func(m *Message) { root.Send(pid, m) }
+	r.deliver = func(list []*Message) {
+		for _, m := range list {
+			root.Send(pid, m)
+		}
+	}
 	r.began = func() { root.Send(pid, &ReceiverStarted{r}) }
 	r.ended = w.end
 	for added := false; !added; {

@@ -46,22 +46,25 @@ type Receiver struct {
 
 	// Of the shard.
 	link      *Link
-	began     func() // called when it is attached
-	deliver   func(*Message)
-	ended     func() // called at the end
-	delivered uint64 // the highest seq
-	said      uint64 // the highest seq confirmed to the Link
-	resumed   bool   // once
-	leaving   bool   // the broker shuts down
-	timer     Timer  // that it does so
+	began     func()           // called when it is attached
+	deliver   func([]*Message) // all that one write has brought; the slice is the shard's
+	ended     func()           // called at the end
+	delivered uint64           // the highest seq
+	said      uint64           // the highest seq confirmed to the Link
+	resumed   bool             // once
+	leaving   bool             // the broker shuts down
+	timer     Timer            // that it does so
+	batch     []*Message
 
 	confirmed atomic.Uint64
-	posted    atomic.Bool
+	posted    atomic.Bool // telling is on its way to the shard
+	telling   receiverJob
 	closing   atomic.Bool
 	done      chan struct{}
 
 	mu       sync.Mutex
-	messages []*Message    // guarded by mu: not yet received
+	messages []*Message    // guarded by mu: from first on not yet received
+	first    int           // guarded by mu
 	wake     chan struct{} // there are messages
 	err      error         // guarded by mu
 	over     bool          // guarded by mu: done is closed
@@ -91,6 +94,7 @@ func (b *Broker) newReceiver(id protocol.UserID, opts ReceiverOptions) *Receiver
 		done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	r.timer.Fire = r.detach
+	r.telling = receiverJob{r, receiverTell}
 	return r
 }
 
@@ -120,17 +124,23 @@ func (r *Receiver) next() (*Message, error) {
 	if r.over {
 		return nil, r.err
 	}
-	if len(r.messages) == 0 {
-		r.messages = nil
+	if r.first == len(r.messages) {
+		r.messages, r.first = r.messages[:0], 0
+		if cap(r.messages) > idleMessages {
+			r.messages = nil
+		}
 		return nil, nil
 	}
-	m := r.messages[0]
-	r.messages[0] = nil
-	if r.messages = r.messages[1:]; len(r.messages) > 0 {
+	m := r.messages[r.first]
+	r.messages[r.first] = nil
+	if r.first++; r.first < len(r.messages) {
 		r.signal() // for others who wait
 	}
 	return m, nil
 }
+
+// idleMessages is for how many messages a receiver keeps room while there are none.
+const idleMessages = 64
 
 func (r *Receiver) signal() {
 	select {
@@ -139,10 +149,10 @@ func (r *Receiver) signal() {
 	}
 }
 
-// keep holds a message until it is received.
-func (r *Receiver) keep(m *Message) {
+// keep holds messages until they are received.
+func (r *Receiver) keep(list []*Message) {
 	r.mu.Lock()
-	r.messages = append(r.messages, m)
+	r.messages = append(r.messages, list...)
 	r.mu.Unlock()
 	r.signal()
 }
@@ -182,7 +192,7 @@ func (r *Receiver) note(err error) {
 func (r *Receiver) finish() {
 	r.mu.Lock()
 	again := r.over
-	r.over, r.messages = true, nil
+	r.over, r.messages, r.first = true, nil, 0
 	r.mu.Unlock()
 	if again {
 		return
@@ -197,8 +207,13 @@ func (r *Receiver) confirm(seq uint64) {
 			break
 		}
 	}
-	if !r.posted.Swap(true) {
-		r.post(receiverTell)
+	r.toTell()
+}
+
+// toTell has the shard tell, unless that is on its way already.
+func (r *Receiver) toTell() {
+	if !r.posted.Swap(true) && !r.shard.Post(&r.telling) {
+		r.telling.drop()
 	}
 }
 
@@ -279,24 +294,36 @@ func (r *Receiver) conn() Conn { return receiverConn{r} }
 
 // Write implements [Conn].
 func (r receiverConn) Write(p []byte) (int, error) {
+	r.batch = r.batch[:0]
+	var slab []Message // several at a time: they come together, and mostly go together
 	eachFrame(p, func(op protocol.Opcode, text []byte) {
 		if op == protocol.OpPing {
-			if !r.posted.Swap(true) {
-				r.post(receiverTell)
-			}
+			r.toTell()
 			return
 		}
 		rest, found := bytes.CutPrefix(text, messageHead)
 		if !found {
 			return
 		}
-		m := readMessage(rest)
+		if len(slab) == 0 {
+			slab = make([]Message, 1+min(len(r.batch), slabMessages-1))
+		}
+		m := &slab[0]
+		slab = slab[1:]
 		m.Receiver = r.Receiver
+		m.read(rest)
 		r.delivered = m.Seq
-		r.deliver(m)
+		r.batch = append(r.batch, m)
 	})
+	if len(r.batch) > 0 {
+		r.deliver(r.batch)
+		clear(r.batch)
+	}
 	return len(p), nil
 }
+
+// slabMessages bounds how many messages share their memory: one that the host keeps keeps the others.
+const slabMessages = 16
 
 // Pause implements [Conn]. A receiver submits nothing.
 func (r receiverConn) Pause() {}

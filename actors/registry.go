@@ -113,7 +113,7 @@ func (s *Shard) pausedLink(l *Link) {
 
 // watchMemory sees to the budget until it is kept again. It looks every few ticks, not every turn: it looks at all users.
 func (s *Shard) watchMemory() {
-	if !s.relief.Armed() {
+	if !s.relief.armed() {
 		s.Set(&s.relief, reliefInterval)
 	}
 }

@@ -181,7 +181,7 @@ func (s *Shard) turn() {
 	if s.broker.budget.over() {
 		s.watchMemory()
 	}
-	if s.pool.idle > 0 && !s.trim.Armed() {
+	if s.pool.idle > 0 && !s.trim.armed() {
 		s.Set(&s.trim, trimInterval)
 	}
 	s.endTurn()

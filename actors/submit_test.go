@@ -120,12 +120,26 @@ func TestSubmit_GivesUpWhenNothingIsHeard(t *testing.T) {
 	store.Heal()
 }
 
-// A sender who does not wait is refused past its credit and as much again; who waits is not.
+// gauge notes the greatest number of envelopes in one Append.
+type gauge struct {
+	actors.Store
+	most atomic.Int64
+}
+
+func (g *gauge) Append(ctx context.Context, pending []persistence.Pending, errs []error) error {
+	for n := g.most.Load(); int64(len(pending)) > n && !g.most.CompareAndSwap(n, int64(len(pending))); n = g.most.Load() {
+	}
+	return g.Store.Append(ctx, pending, errs)
+}
+
+// A sender who does not wait is refused past its credit and as much again; who waits is not. No more than the credit are
+// under way.
 func TestSubmit_IsBoundedPerSender(t *testing.T) {
 	store := newFaulty()
 	delivery := actors.DefaultDelivery()
 	delivery.CreditMessages = 8
-	b := newBroker(t, store, actors.WithDelivery(delivery))
+	count := &gauge{Store: store}
+	b := newBroker(t, count, actors.WithDelivery(delivery))
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
 	hold := make(chan struct{})
 	store.Set(storetest.Fault{Hold: hold}, storetest.Append)
@@ -150,6 +164,9 @@ func TestSubmit_IsBoundedPerSender(t *testing.T) {
 	}
 	if n := b.Stats().Buffered; n > 1<<20 {
 		t.Fatalf("%d bytes are counted as buffered in the end", n)
+	}
+	if n := count.most.Load(); n > 8 {
+		t.Fatalf("%d envelopes of the sender are stored at once", n)
 	}
 }
 
@@ -317,5 +334,46 @@ func TestSubmit_TheEndIsAnOutcome(t *testing.T) {
 		if unknown.Load() != 4 || refused.Load() != 4 {
 			t.Errorf("of 8 envelopes the outcome of %d is unknown, %d are refused", unknown.Load(), refused.Load())
 		}
+	})
+}
+
+// An outcome that comes after its time is not taken for that of another envelope with the same id.
+func TestSubmit_ALateOutcomeIsNobodyElses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaulty()
+		b := newBroker(t, store)
+		alice, bob, carol := login(t, b, "alice"), login(t, b, "bob"), login(t, b, "carol")
+		c, d := attach(t, b, bob, mute), attach(t, b, carol, mute)
+		store.Set(storetest.Fault{Before: persistence.ErrUnavailable}, storetest.Append, storetest.Ping)
+		send := func(to protocol.UserID, id string) chan error {
+			outcome := make(chan error, 1)
+			b.SubmitFunc(actors.Envelope{From: alice, To: to, Payload: "x", ID: id}, func(err error) { outcome <- err })
+			return outcome
+		}
+		first := send(bob, "same")
+		time.Sleep(20 * time.Second)
+		other := send(carol, "other")
+		if err := <-first; !errors.Is(err, persistence.ErrUnknownOutcome) {
+			t.Fatalf("after half a minute: %v", err)
+		}
+		second, repeat := send(carol, "same"), send(carol, "same")
+		d.nextN(2)
+		confirm := func(c *conn) {
+			c.do(func() { c.pong(c.pings[len(c.pings)-1]) })
+			synctest.Wait()
+		}
+		confirm(c)
+		select {
+		case err := <-second:
+			t.Fatalf("told what is somebody else's: %v", err)
+		default:
+		}
+		confirm(d)
+		time.Sleep(time.Second) // the next fence
+		confirm(d)
+		if err := errors.Join(<-other, <-second, <-repeat); err != nil {
+			t.Fatal(err)
+		}
+		store.Heal()
 	})
 }

@@ -22,7 +22,7 @@ func (u *user) arm() {
 		return
 	}
 	wait := max(due-u.shard.now, 0)
-	if u.timer.Armed() && u.timer.deadline <= int64((u.shard.now+wait)/wheelTick)+1 {
+	if u.timer.armed() && u.timer.deadline <= int64((u.shard.now+wait)/wheelTick)+1 {
 		return
 	}
 	u.shard.Set(&u.timer, wait)

@@ -23,8 +23,8 @@ type Timer struct {
 	deadline   int64 // tick
 }
 
-// Armed reports whether the timer is waiting to fire.
-func (t *Timer) Armed() bool { return t.next != nil }
+// armed reports whether the timer is waiting to fire.
+func (t *Timer) armed() bool { return t.next != nil }
 
 // wheel is the set of a shard's timers.
 type wheel struct {
