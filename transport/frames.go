@@ -24,9 +24,8 @@ func (c *conn) input(p []byte) []byte {
 		}
 		var ev event
 		if ev, p = c.dec.next(p, c.limit(), c.loop); ev.kind == eventNone {
-			if c.dec.holding() && c.loop.overfull() {
-				c.fail(protocol.CodeNone, protocol.CloseTryAgain)
-				c.dec.release(c.loop)
+			if c.dec.holding() {
+				c.loop.relieve(c)
 			}
 			return nil
 		}
@@ -58,6 +57,7 @@ func (c *conn) watch() {
 		c.clearDeadline()
 	case progress || c.deadline == nil:
 		c.setDeadline(c.loop.server.opts.FrameTimeout)
+		c.loop.enlist(c.deadline)
 	}
 }
 

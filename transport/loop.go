@@ -36,6 +36,8 @@ type loop struct {
 	held    int64 // bytes of the buffers for messages that have come in part
 	maxHeld int64 // above it, conns that send such messages are closed; 0 for no bound
 
+	oldest, newest *deadline // of the messages under way, in the order in which they began
+
 	deadlines []*deadline // unused ones
 	entrances map[*entrance]struct{}
 }
@@ -56,6 +58,51 @@ func (l *loop) Recycle(b []byte) {
 // overfull reports whether messages that have come in part take too much memory. Whoever makes them pays for it with as
 // many bytes, but from many connections, and a client may take half a minute for the rest.
 func (l *loop) overfull() bool { return l.maxHeld > 0 && l.held > l.maxHeld }
+
+// relieve closes conns whose message has come in part until there is room: those first that have taken longest, for
+// whoever means to send the rest does so soon. c is the one that has just kept something.
+func (l *loop) relieve(c *conn) {
+	for l.overfull() && !c.is(deaf) {
+		victim := c
+		if l.oldest != nil {
+			victim = l.oldest.conn
+		}
+		victim.fail(protocol.CodeNone, protocol.CloseTryAgain)
+		victim.dec.release(l)
+		if d := victim.deadline; d != nil {
+			l.delist(d) // it is there still if the conn was closing already
+		}
+	}
+}
+
+// enlist puts the deadline of a message under way at the end of the list.
+func (l *loop) enlist(d *deadline) {
+	d.listed, d.before = true, l.newest
+	if l.newest == nil {
+		l.oldest = d
+	} else {
+		l.newest.after = d
+	}
+	l.newest = d
+}
+
+// delist takes a deadline out of the list, if it is in it.
+func (l *loop) delist(d *deadline) {
+	if !d.listed {
+		return
+	}
+	if d.before == nil {
+		l.oldest = d.after
+	} else {
+		d.before.after = d.after
+	}
+	if d.after == nil {
+		l.newest = d.before
+	} else {
+		d.after.before = d.before
+	}
+	d.listed, d.before, d.after = false, nil, nil
+}
 
 // knownID is an id that was read last: frames with the same one come in runs.
 type knownID struct {
@@ -83,6 +130,9 @@ const maxSpareDeadlines = 1024
 type deadline struct {
 	actors.Timer
 	conn *conn
+
+	before, after *deadline // in the loop's list
+	listed        bool      // it is that of a message under way
 }
 
 // setDeadline has c.expire called after d, and not earlier for an older deadline.
@@ -93,6 +143,7 @@ func (c *conn) setDeadline(d time.Duration) {
 		t.conn = c
 		c.deadline = t
 	}
+	c.loop.delist(t)
 	c.loop.shard.Set(&t.Timer, d)
 }
 
@@ -102,6 +153,7 @@ func (c *conn) clearDeadline() {
 	if t == nil {
 		return
 	}
+	c.loop.delist(t)
 	c.deadline, t.conn = nil, nil
 	c.loop.shard.Stop(&t.Timer)
 	if len(c.loop.deadlines) < maxSpareDeadlines {

@@ -44,8 +44,8 @@ type Options struct {
 	MaxConns int
 	// MaxConnsPerIP bounds the open connections of one source address, upgraded or not. Default 10,000.
 	MaxConnsPerIP int
-	// HoldBytes bounds the memory for messages that have come in part, on each shard. A conn that sends more of one then is
-	// closed with 1013. Default 256 MiB.
+	// HoldBytes bounds the memory for messages that have come in part, on each shard. When more comes, the conns whose
+	// messages have been under way longest are closed with 1013. Default 256 MiB.
 	HoldBytes int64
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. Loopback always is one of them.
 	//

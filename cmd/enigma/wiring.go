@@ -55,9 +55,11 @@ func (s *server) transportOptions() transport.Options {
 		MaxConns:       s.maxConns(),
 		MaxConnsPerIP:  c.MaxConnsPerIP,
 		TrustedProxies: c.TrustedProxy,
-		HoldBytes:      min(256<<20, max(c.Memory/int64(shards()), 4*c.MaxMessage)),
-		Page:           web.New(),
-		Log:            s.log,
+		// A quarter of what all mail may take, which it counts to: or half-sent messages alone could use that up, and then
+		// nobody's are read.
+		HoldBytes: min(256<<20, max(c.Memory/4/int64(shards()), 4*c.MaxMessage)),
+		Page:      web.New(),
+		Log:       s.log,
 	}
 }
 

@@ -52,8 +52,8 @@ func headers() object {
 // with adds headers, by their name in an answer and among the components, to those that every answer has.
 func with(more ...string) object {
 	h := object{"Access-Control-Allow-Origin": ref("headers", "Origin"), "X-Content-Type-Options": ref("headers", "NoSniff")}
-	for i := 0; i < len(more); i += 2 {
-		h[more[i]] = ref("headers", more[i+1])
+	for ; len(more) >= 2; more = more[2:] {
+		h[more[0]] = ref("headers", more[1])
 	}
 	return h
 }

@@ -33,3 +33,20 @@ func TestRelease_BuildsForEveryPlatform(t *testing.T) {
 		}
 	}
 }
+
+// TestRelease_IsOfOneGo: the image is built with the toolchain that the Makefile's release is, and audit looks into; both are
+// a full version, for the standard library's faults are mended by its patches. What a change must pass fetches none.
+func TestRelease_IsOfOneGo(t *testing.T) {
+	makefile := read(t, "../../../Makefile")
+	image := regexp.MustCompile(`(?m)^ARG GO=(1\.\d+\.\d+)\nFROM golang:\$GO AS build$`).FindStringSubmatch(read(t, "Dockerfile"))
+	if image == nil || !strings.Contains(makefile, "\nTOOLCHAIN ?= go"+image[1]+"\n") {
+		t.Errorf("the Dockerfile's Go is %v, the Makefile has another", image)
+	}
+	var with []string
+	for _, line := range regexp.MustCompile(`(?m)^(\w+): export GOTOOLCHAIN = \$\(TOOLCHAIN\)$`).FindAllStringSubmatch(makefile, -1) {
+		with = append(with, line[1])
+	}
+	if got := strings.Join(with, " "); got != "release audit" || strings.Count(makefile, "TOOLCHAIN)") != 2 {
+		t.Errorf("%q use the toolchain", got)
+	}
+}
