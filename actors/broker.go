@@ -240,6 +240,9 @@ func (b *Broker) PublicKey(ctx context.Context, id protocol.UserID) ([]byte, err
 	if o.key.Key == nil {
 		return nil, &Error{Code: protocol.CodeUserNotFound}
 	}
+	if protocol.NewUserID(o.key.Key) != id {
+		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: fmt.Errorf("key of another user: %w", persistence.ErrCorrupt)}
+	}
 	return o.key.Key, nil
 }
 

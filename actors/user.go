@@ -183,6 +183,8 @@ func (u *user) loaded(o *op) {
 		code = protocol.CodeStoreUnavailable
 	case o.key.Key == nil:
 		code = protocol.CodeUserNotFound
+	case protocol.NewUserID(o.key.Key) != u.id: // or who can write keys to the store could prove one of their own
+		code = protocol.CodeStoreUnavailable
 	}
 	u.settleWaiting(code, string(o.key.Key), o.key.Locked)
 }
