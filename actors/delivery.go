@@ -41,13 +41,14 @@ type arrival struct {
 	id      []byte
 	ttl     int64
 	sender  sender
+	once    bool // the id will not come again
 }
 
 // fill makes a, which is empty, the arrival of a submission.
 func (a *arrival) fill(from *Link, s *Submission) {
 	a.from, a.payload, a.frame, a.ttl = from.id, s.Payload, s.Frame, s.TTL
 	if from.profile == V1 {
-		a.id = s.ID
+		a.id, a.once = s.ID, s.once
 	}
 	a.sender.link, a.sender.ticket, a.sender.size = from, from.ticket(), uint32(s.Size)
 }
@@ -200,6 +201,9 @@ func (d *delivery) fits(n int) bool {
 
 // repeated answers an envelope whose identity is known here, and says whether it was one.
 func (d *delivery) repeated(a *arrival) bool {
+	if a.once {
+		return false
+	}
 	m := d.recents.get(a.from, a.id)
 	if m == nil {
 		return false
@@ -225,7 +229,7 @@ func (d *delivery) remember(a *arrival, seq uint64) *remembered {
 		return nil
 	}
 	m := &remembered{
-		idKey: idKey{a.from, string(a.id)}, digest: digest(a.payload), seq: seq, ttl: a.ttl, link: a.sender.link,
+		idKey: idKey{a.from, string(a.id)}, digest: digest(a.payload), seq: seq, ttl: a.ttl, link: a.sender.link, once: a.once,
 	}
 	if d.recents == nil {
 		d.recents = &recents{byID: make(map[idKey]*remembered)}

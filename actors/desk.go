@@ -68,7 +68,7 @@ func (d *desk) submit(j *submission) {
 	if !d.timer.armed() {
 		d.shard.Set(&d.timer, outcomePatience)
 	}
-	d.next = Submission{To: j.to, Payload: j.raw, ID: j.name, TTL: j.ttl, Size: len(j.raw) + frameOverhead}
+	d.next = Submission{To: j.to, Payload: j.raw, ID: j.name, TTL: j.ttl, Size: len(j.raw) + frameOverhead, once: j.once}
 	d.link.Submit(&d.next)
 }
 

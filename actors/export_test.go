@@ -37,3 +37,17 @@ func (s *Shard) Desks() int {
 	s.Post(jobFunc(func() { n <- len(s.desks) }))
 	return <-n
 }
+
+// Remembered returns how many ids a user's actor holds to recognise repeats.
+func (b *Broker) Remembered(id protocol.UserID) int {
+	s := b.ShardFor(id)
+	n := make(chan int, 1)
+	s.Post(jobFunc(func() {
+		if u := s.users[id]; u != nil && u.delivery.recents != nil {
+			n <- len(u.delivery.recents.byID)
+			return
+		}
+		n <- 0
+	}))
+	return <-n
+}

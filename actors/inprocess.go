@@ -153,19 +153,23 @@ func decode(raw []byte) string {
 // encode returns text as the content of a JSON string, with room for so many bytes more if nothing is escaped.
 func encode(text string, room int) []byte {
 	raw := make([]byte, 0, len(text)+room)
+	done := 0 // of text
 	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\':
-			raw = append(raw, '\\', c)
-		case c < ' ':
-			raw = append(raw, `\u00`...)
-			if c < 16 {
-				raw = append(raw, '0')
-			}
-			raw = strconv.AppendUint(raw, uint64(c), 16)
-		default:
-			raw = append(raw, c)
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
 		}
+		raw = append(raw, text[done:i]...)
+		done = i + 1
+		if c >= ' ' {
+			raw = append(raw, '\\', c)
+			continue
+		}
+		raw = append(raw, `\u00`...)
+		if c < 16 {
+			raw = append(raw, '0')
+		}
+		raw = strconv.AppendUint(raw, uint64(c), 16)
 	}
-	return raw
+	return append(raw, text[done:]...)
 }

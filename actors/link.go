@@ -25,6 +25,8 @@ type Submission struct {
 	ID      []byte // v1: the sender's id; empty on the plain profile
 	TTL     int64  // v1: seconds, 0 for the maximum
 	Size    int    // bytes it counts against the conn's credit
+
+	once bool // the broker has made the id up, so nobody repeats it
 }
 
 // Link is a conn's handle on the broker, made by [Broker.Attach], and what the shard knows of the conn. All of it

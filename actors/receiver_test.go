@@ -134,6 +134,28 @@ func TestReceiver_EndsWithTheReason(t *testing.T) {
 	}
 }
 
+// An id that the broker has made up is nobody's to repeat, and not kept for that.
+func TestReceiver_OnlyIDsOfTheHostAreRemembered(t *testing.T) {
+	b := newBroker(t, newMemory())
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	r := open(t, b, bob)
+	for i := range 20 {
+		e := actors.Envelope{From: alice, To: bob}
+		if i%2 == 0 {
+			e.ID = fmt.Sprint("mine", i)
+		}
+		outcome := make(chan error, 1)
+		b.SubmitFunc(e, func(err error) { outcome <- err })
+		receive(t, r).Confirm()
+		if err := <-outcome; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.Remembered(bob); n != 10 {
+		t.Errorf("%d ids are remembered, want 10", n)
+	}
+}
+
 // A receiver confirms what it is working on when the broker shuts down, so nothing of that comes again.
 func TestReceiver_ConfirmsDuringShutdown(t *testing.T) {
 	store := newMemory()

@@ -28,10 +28,11 @@ type remembered struct {
 	safe   bool   // stored or confirmed: a repeat is acknowledged at once
 	listed bool   // in recents.stored
 	done   bool   // confirmed
+	once   bool   // the id will not come again
 }
 
 // recents recognises repeats: of the envelopes held or placed, of those that went to the store after that, and of the
-// last maxSettledIDs confirmed. What went to the store at once is the store's to recognise. A nil *recents is empty.
+// last maxSettledIDs confirmed, but for those that nobody can repeat. What went to the store at once is the store's to recognise. A nil *recents is empty.
 type recents struct {
 	byID    map[idKey]*remembered
 	stored  []*remembered // in the store, or on the way there, from the outbox; not settled
@@ -92,6 +93,10 @@ func (r *recents) forget(m *remembered) {
 func (r *recents) settle(m *remembered) {
 	m.safe, m.link, m.done = true, nil, true
 	if r.byID[m.idKey] != m {
+		return
+	}
+	if m.once {
+		delete(r.byID, m.idKey)
 		return
 	}
 	if len(r.settled) < maxSettledIDs {

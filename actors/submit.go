@@ -81,7 +81,7 @@ func (b *Broker) hand(e Envelope, done func(error), patient bool) {
 		return
 	}
 	if j.id == "" {
-		j.id = b.newID()
+		j.id, j.once = b.newID(), true
 	}
 	raw := encode(e.Payload, len(j.id))
 	if len(raw)+len(e.ID)+frameOverhead > b.config.limits.MaxMessage {
@@ -128,6 +128,7 @@ type submission struct {
 	held    int64  // bytes counted as buffered mail
 	ttl     int64
 	done    func(error)
+	once    bool          // the id is ours
 	patient bool          // somebody waits, so it is not refused for being one too many
 	at      time.Duration // when it was submitted
 	next    *submission   // another one with that id, to somebody else

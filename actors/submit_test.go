@@ -120,56 +120,6 @@ func TestSubmit_GivesUpWhenNothingIsHeard(t *testing.T) {
 	store.Heal()
 }
 
-// gauge notes the greatest number of envelopes in one Append.
-type gauge struct {
-	actors.Store
-	most atomic.Int64
-}
-
-func (g *gauge) Append(ctx context.Context, pending []persistence.Pending, errs []error) error {
-	for n := g.most.Load(); int64(len(pending)) > n && !g.most.CompareAndSwap(n, int64(len(pending))); n = g.most.Load() {
-	}
-	return g.Store.Append(ctx, pending, errs)
-}
-
-// A sender who does not wait is refused past its credit and as much again; who waits is not. No more than the credit are
-// under way.
-func TestSubmit_IsBoundedPerSender(t *testing.T) {
-	store := newFaulty()
-	delivery := actors.DefaultDelivery()
-	delivery.CreditMessages = 8
-	count := &gauge{Store: store}
-	b := newBroker(t, count, actors.WithDelivery(delivery))
-	alice, bob := login(t, b, "alice"), login(t, b, "bob")
-	hold := make(chan struct{})
-	store.Set(storetest.Fault{Hold: hold}, storetest.Append)
-	outcomes := make(chan error, 100)
-	for range 80 {
-		b.SubmitFunc(actors.Envelope{From: alice, To: bob, Payload: "x"}, func(err error) { outcomes <- err })
-	}
-	for range 64 {
-		if err := <-outcomes; actors.CodeOf(err) != protocol.CodeRateLimited {
-			t.Fatalf("got %v", err)
-		}
-	}
-	for range 20 {
-		go func() { outcomes <- submit(t, b, actors.Envelope{From: alice, To: bob, Payload: "x"}) }()
-	}
-	close(hold)
-	store.Heal()
-	for range 16 + 20 {
-		if err := <-outcomes; err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := b.Stats().Buffered; n > 1<<20 {
-		t.Fatalf("%d bytes are counted as buffered in the end", n)
-	}
-	if n := count.most.Load(); n > 8 {
-		t.Fatalf("%d envelopes of the sender are stored at once", n)
-	}
-}
-
 func TestSubmit_KeepsTheOrderOfASender(t *testing.T) {
 	b := newBroker(t, newMemory(), actors.WithShards(2))
 	alice, bob := login(t, b, "alice"), login(t, b, "bob")
