@@ -68,9 +68,10 @@ func askHealth(w io.Writer, url string, timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
+	answer := mail.CleanLine(strings.TrimSpace(string(text))) // it may be no server of ours, and this a terminal
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
+		return fmt.Errorf("%s: %s", mail.CleanLine(resp.Status), answer)
 	}
-	_, err = fmt.Fprintln(w, strings.TrimSpace(string(text)))
+	_, err = fmt.Fprintln(w, answer)
 	return err
 }
