@@ -141,7 +141,7 @@ func TestShutdown_OthersWaitAsLongAsTheyLike(t *testing.T) {
 	if err := b.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("meanwhile: %v", err)
 	}
-	outcome := errors.New("none")
+	var outcome error
 	b.SubmitFunc(actors.Envelope{From: c.id, To: c.id}, func(err error) { outcome = err }) // refused, and so at once
 	if actors.CodeOf(outcome) != protocol.CodeStoreUnavailable || errors.Is(outcome, persistence.ErrUnknownOutcome) {
 		t.Errorf("submitted meanwhile: %v", outcome)

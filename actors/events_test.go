@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,4 +134,27 @@ func TestEvents_SubscriberThatBlocksHarmsNobody(t *testing.T) {
 		t.Error(err)
 	}
 	close(block)
+}
+
+// What has happened by the end of the broker is told before Shutdown returns, if the subscribers take no longer than its ctx.
+func TestEvents_AreToldBeforeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t, newMemory(), actors.WithEvents())
+		var told atomic.Int64
+		b.System().EventStream.Subscribe(func(e any) {
+			if _, ours := e.(*actors.Event); ours {
+				time.Sleep(100 * time.Millisecond) // simulated
+				told.Add(1)
+			}
+		})
+		for i := range 10 {
+			attach(t, b, login(t, b, fmt.Sprint("user", i)))
+		}
+		if err := shutdown(t, b); err != nil {
+			t.Fatal(err)
+		}
+		if n := told.Load(); n != 20 {
+			t.Errorf("told of %d events, want 20", n)
+		}
+	})
 }

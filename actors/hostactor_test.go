@@ -94,8 +94,21 @@ func TestHostActor_StoppedEndsItsReceiver(t *testing.T) {
 	await[*actors.ReceiverStarted](t, got)
 	go submit(t, b, actors.Envelope{From: alice, To: bob, Payload: "a secret"})
 	await[*actors.Message](t, got)
-	system.Root.Stop(pid)
+	var deadLetters atomic.Int64
+	sub := system.EventStream.Subscribe(func(e any) {
+		if _, dead := e.(*actor.DeadLetterEvent); dead {
+			deadLetters.Add(1)
+		}
+	})
+	if err := system.Root.StopFuture(pid).Wait(); err != nil {
+		t.Fatal(err)
+	}
 	<-receiver.Done()
+	b.Stats() // the end is through
+	if n := deadLetters.Load(); n > 0 {
+		t.Errorf("the actor that has stopped was sent %d messages", n)
+	}
+	system.EventStream.Unsubscribe(sub)
 	system.Root.Send(pid, &actors.Message{Payload: "a secret"}) // as one that was on its way
 	other, got := spawn(system)
 	b.ConnectActor(other, bob, actors.ReceiverOptions{})

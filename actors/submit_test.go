@@ -189,48 +189,51 @@ func TestSubmit_TakesAnyNumberOfAcksAtOnce(t *testing.T) {
 
 // What waits behind a sender's credit goes before what comes when there is credit again.
 func TestSubmit_NothingOvertakesWhatWaitsForCredit(t *testing.T) {
-	store := newFaulty()
-	delivery := actors.DefaultDelivery()
-	delivery.CreditMessages = 8
-	b := newBroker(t, store, actors.WithDelivery(delivery))
-	alice, bob := login(t, b, "alice"), login(t, b, "bob")
-	hold := make(chan struct{})
-	before := store.Calls(storetest.Append)
-	store.Set(storetest.Fault{Hold: hold}, storetest.Append)
-	const all = 40
-	outcomes := make(chan error, all)
-	next := 0
-	var more func()
-	more = func() { // the first eight here, then one for each outcome, while others wait
-		i := next
-		next++
-		b.SubmitFunc(actors.Envelope{From: alice, To: bob, Payload: fmt.Sprint(i)}, func(err error) {
-			outcomes <- err
-			if next < all {
-				more()
-			}
-		})
-	}
-	more()
-	if err := store.Await(t.Context(), storetest.Append, before+1); err != nil {
-		t.Fatal(err) // the first is under way alone, so that its outcome comes before the others'
-	}
-	for range 7 {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaulty()
+		delivery := actors.DefaultDelivery()
+		delivery.CreditMessages = 8
+		b := newBroker(t, store, actors.WithDelivery(delivery))
+		alice, bob := login(t, b, "alice"), login(t, b, "bob")
+		hold := make(chan struct{})
+		before := store.Calls(storetest.Append)
+		store.Set(storetest.Fault{Hold: hold}, storetest.Append)
+		const all = 40
+		outcomes := make(chan error, all)
+		next := 0
+		var more func()
+		more = func() { // the first eight here, then one for each outcome, while others wait
+			i := next
+			next++
+			b.SubmitFunc(actors.Envelope{From: alice, To: bob, Payload: fmt.Sprint(i)}, func(err error) {
+				outcomes <- err
+				if next < all {
+					more()
+				}
+			})
+		}
 		more()
-	}
-	store.Heal()
-	close(hold)
-	for range all {
-		if err := <-outcomes; err != nil {
-			t.Fatal(err)
+		if err := store.Await(t.Context(), storetest.Append, before+1); err != nil {
+			t.Fatal(err) // the first is under way alone, so that its outcome comes before the others'
 		}
-	}
-	r := open(t, b, bob)
-	for i := range all {
-		if m := receive(t, r); m.Payload != fmt.Sprint(i) {
-			t.Fatalf("received %q, want %d", m.Payload, i)
+		for range 7 {
+			more()
 		}
-	}
+		synctest.Wait() // the others are with the store too, and their outcomes come in one turn
+		store.Heal()
+		close(hold)
+		for range all {
+			if err := <-outcomes; err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := open(t, b, bob)
+		for i := range all {
+			if m := receive(t, r); m.Payload != fmt.Sprint(i) {
+				t.Fatalf("received %q, want %d", m.Payload, i)
+			}
+		}
+	})
 }
 
 // A broker keeps nothing of a sender that has fallen silent, and serves it when it speaks again.
