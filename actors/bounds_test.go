@@ -122,7 +122,7 @@ func TestMemory_TheBudgetParksSlowReaders(t *testing.T) {
 		a := attach(t, b, alice)
 		var slow []*conn
 		for i := range 20 {
-			c := attach(t, b, login(t, b, fmt.Sprint("slow", i)), func(c *conn) { c.stuck = true })
+			c := attach(t, b, login(t, b, fmt.Sprint("slow", i)), func(c *conn) { c.room = i * 1000 }) // in the middle of a frame
 			slow = append(slow, c)
 		}
 		large := strings.Repeat("x", 10<<10)
@@ -139,7 +139,7 @@ func TestMemory_TheBudgetParksSlowReaders(t *testing.T) {
 		}
 		for _, c := range slow {
 			c.do(func() {
-				c.set(func() { c.stuck = false })
+				c.set(func() { c.room = -1 })
 				c.link.Writable()
 			})
 			for i := range 20 {
@@ -147,4 +147,39 @@ func TestMemory_TheBudgetParksSlowReaders(t *testing.T) {
 			}
 		}
 	}, actors.WithMemory(limit))
+}
+
+// Conns that take no bytes and keep more than the budget, with which nothing can be done, are closed; others go on.
+func TestMemory_WhoKeepsItAllIsClosed(t *testing.T) {
+	bubble(t, func(t *testing.T, b *actors.Broker) {
+		alice, bob := login(t, b, "alice"), login(t, b, "bob")
+		a, c := attach(t, b, alice), attach(t, b, bob)
+		var stuck []*conn
+		for i := range 10 {
+			s := attach(t, b, login(t, b, fmt.Sprint("stuck", i)), func(c *conn) { c.stuck = true })
+			s.do(func() { // with Pongs that it does not read
+				for range 10_000 {
+					s.link.Ping(make([]byte, 125))
+				}
+			})
+			stuck = append(stuck, s)
+		}
+		a.send(bob, "after all")
+		expect(t, c.next(), message(alice, bob, "after all"))
+		a.await("credit", func() bool { return !a.paused })
+		closed := 0
+		for _, s := range stuck {
+			s.set(func() {
+				if s.gone {
+					closed++
+				}
+			})
+		}
+		if closed == 0 || closed == len(stuck) {
+			t.Errorf("%d of %d stuck conns were closed", closed, len(stuck))
+		}
+		if stats := b.Stats(); stats.Buffered > stats.Budget+stats.Budget/4 {
+			t.Errorf("%d bytes are buffered, with a budget of %d", stats.Buffered, stats.Budget)
+		}
+	}, actors.WithMemory(1<<20))
 }

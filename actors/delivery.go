@@ -172,7 +172,8 @@ func (d *delivery) submit(a *arrival) {
 	}
 	switch d.mode {
 	case live:
-		if d.fits(len(a.payload)) {
+		burden := d.pool.tight && d.burdens(len(a.payload))
+		if d.fits(len(a.payload)) && !burden {
 			d.place(a)
 			return
 		}
@@ -181,7 +182,7 @@ func (d *delivery) submit(a *arrival) {
 			return
 		}
 		d.spill()
-		d.mode = draining
+		d.mode, d.relieving = draining, burden
 	case catching:
 		if d.held == nil || len(d.held.list) < maxUnconfirmed && d.held.size+len(a.payload)+frameOverhead <= d.bounds.OutboxBytes {
 			d.hold(a)
@@ -192,11 +193,6 @@ func (d *delivery) submit(a *arrival) {
 	}
 	d.park(a)
 	d.next()
-}
-
-// fits says whether the outbox takes a payload of n bytes more. One envelope always fits, however large.
-func (d *delivery) fits(n int) bool {
-	return d.out.len() == 0 || d.out.len() < maxUnconfirmed && d.out.bytes()+n <= d.bounds.OutboxBytes
 }
 
 // repeated answers an envelope whose identity is known here, and says whether it was one.

@@ -46,7 +46,7 @@ func (w *world) checkNothingSkipped() {
 
 // settleAll lets everything work again and checks that all accepted mail arrives, in order.
 func (w *world) settleAll() {
-	w.isDown, w.store.down, w.store.full, w.closing, w.stuck = false, false, false, false, false
+	w.isDown, w.store.down, w.store.full, w.closing, w.stuck, w.pool.tight = false, false, false, false, false, false
 	w.drainAll()
 	w.attach(true)
 	for i := 0; w.d.mode != live || w.d.out.len() > 0; i++ {
@@ -76,8 +76,8 @@ func (w *world) settleAll() {
 		}
 	}
 	w.checkOrder()
-	if used := w.pool.budget.used.Load(); used != 0 {
-		w.t.Fatalf("%d bytes of buffers did not come back", used)
+	if b := w.pool.budget; b.used.Load() != 0 || b.spilling.Load() != 0 {
+		w.t.Fatalf("%d bytes of buffers did not come back, %d are being spilled", b.used.Load(), b.spilling.Load())
 	}
 }
 
@@ -127,6 +127,7 @@ func TestDelivery_KeepsItsPromises(t *testing.T) {
 				w.d.relieve()
 				w.d.flushOpen()
 			},
+			"tight":   func(t *rapid.T) { w.pool.tight = number("tight", 2) == 0 },
 			"stuck":   func(t *rapid.T) { w.stuck = number("stuck", 3) == 0 },
 			"advance": func(t *rapid.T) { w.d.advanceMode(); w.d.flushOpen() },
 			"store": func(t *rapid.T) {

@@ -50,6 +50,9 @@ func (d *delivery) unhold() {
 // maxPage is how many bytes of payloads a page has at most, beside its first envelope's.
 const maxPage = 128 << 10
 
+// tightPage is the same while the memory budget is exceeded.
+const tightPage = 8 << 10
+
 // next asks for the following page, if one is wanted and there is room for it.
 func (d *delivery) next() {
 	if d.mode != draining && d.mode != catching || d.reading || d.port.busy() ||
@@ -62,10 +65,16 @@ func (d *delivery) next() {
 	if d.out.len() > 0 && (count < maxUnacked/2 || space < d.bounds.OutboxBytes/2) {
 		return
 	}
+	page := maxPage
+	if d.pool.tight {
+		if page = tightPage; d.profile == V1 && d.out.len() >= maxUnacked {
+			return // the next recv asks again
+		}
+	}
 	d.flushOpen() // what was parked must be in the store before it is read
 	d.reading = true
 	d.readTo = d.parkedTo
-	d.port.read(d.placed, max(count, 1), min(max(space, 1), maxPage))
+	d.port.read(d.placed, max(count, 1), min(max(space, 1), page))
 }
 
 // page takes what was read. A failed read is asked for again in a while, but a conn whose first read failed is told to

@@ -336,12 +336,14 @@ func (l *Link) used() int {
 
 // throttle pauses the conn when its credit is used up, or the broker's memory is.
 func (l *Link) throttle() {
-	b := l.shard.bounds()
-	if l.paused || l.dead || l.used() < b.CreditMessages && int(l.size) < b.CreditBytes && !l.shard.full() {
+	if l.paused || l.dead {
+		return
+	}
+	if messages, bytes := l.shard.credit(); l.used() < messages && int(l.size) < bytes {
 		return
 	}
 	l.paused, l.stopped = true, stampOf(l.shard.Now())
-	if l.shard.full() {
+	if l.shard.broker.budget.over() {
 		l.shard.count(statMemoryStalls, 1)
 	} else {
 		l.shard.count(statCreditStalls, 1)
@@ -352,8 +354,10 @@ func (l *Link) throttle() {
 
 // relax resumes a paused conn when half of its credit is back.
 func (l *Link) relax() {
-	b := l.shard.bounds()
-	if !l.paused || l.dead || l.used() > b.CreditMessages/2 || int(l.size) > b.CreditBytes/2 || l.shard.full() {
+	if !l.paused || l.dead {
+		return
+	}
+	if messages, bytes := l.shard.credit(); messages == 0 || l.used() > messages/2 || int(l.size) > bytes/2 {
 		return
 	}
 	l.paused = false

@@ -16,6 +16,7 @@ const (
 	letterWritable                   // link: the conn takes bytes again
 	letterLeave                      // the broker shuts down
 	letterRelieve                    // give up memory
+	letterExpel                      // give up the conn, which keeps memory
 	letterTick                       // the user's timer
 	letterStored                     // op: an append's outcome
 	letterPage                       // op: what was read

@@ -19,6 +19,7 @@ type outbox struct {
 	buf     []byte  // frames
 	kept    int     // offset in buf of the first byte that is still needed, at most sent
 	sent    int     // offset in buf up to which the conn has taken bytes
+	severed bool    // the frame at sentTo is cut, and what was sent of it is no more in buf
 }
 
 // entry is one envelope in the outbox.
@@ -165,12 +166,13 @@ func (o *outbox) advance(n int) {
 	o.sent += n
 	for o.sentTo < len(o.entries) && int(o.entries[o.sentTo].end) <= o.sent {
 		o.sentTo++
+		o.severed = false
 	}
 }
 
 // boundary returns the offset in buf behind the frame that was cut, or sent itself if none was.
 func (o *outbox) boundary() int {
-	if o.sentTo == len(o.entries) || o.sent <= o.start(o.sentTo) {
+	if o.sentTo == len(o.entries) || o.sent <= o.start(o.sentTo) && !o.severed {
 		return o.sent
 	}
 	return int(o.entries[o.sentTo].end)
@@ -186,7 +188,11 @@ func appendFence(dst []byte, nonce, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(dst, seq)
 }
 
-// cut drops the stored entries at the end of which nothing was sent yet: they are read again when there is room.
+// stuck returns how many bytes must stay whatever is stored: the rest of a frame that was cut.
+func (o *outbox) stuck() int { return o.boundary() - o.sent }
+
+// cut drops the stored entries at the end of which nothing was sent yet: they are read again when there is room. Of a
+// frame that was cut it keeps the rest.
 func (o *outbox) cut(p *pool) {
 	end := o.boundary()
 	keep := len(o.entries)
@@ -203,8 +209,10 @@ func (o *outbox) cut(p *pool) {
 	if keep == o.first {
 		return
 	}
+	o.shed(p)
+	if o.sentTo < keep && o.kept == o.start(o.sentTo) && o.sent > o.kept && o.entries[o.sentTo].state == entryStored {
+		o.kept, o.severed = o.sent, true
+	}
 	o.compact()
-	rest := o.buf
-	o.buf = append(p.get(len(rest)), rest...)
-	p.put(rest)
+	o.buf = p.fit(o.buf)
 }

@@ -18,6 +18,7 @@ type appendOp struct {
 	parked   []parked // one for each
 	errs     []error  // the store's answers, one for each
 	buf      []byte   // the payloads, pooled
+	held     int64    // bytes of buf that count as being spilled
 	accepted bool
 }
 
@@ -101,6 +102,10 @@ func (d *delivery) flushOpen() {
 		start += n
 	}
 	op.errs = make([]error, len(op.pending))
+	if op.accepted {
+		op.held = int64(cap(op.buf))
+		d.pool.budget.spilling.Add(op.held)
+	}
 	d.port.parked(len(op.pending), op.accepted)
 	d.port.append(op)
 }
@@ -192,58 +197,10 @@ func (d *delivery) stored(op *appendOp) {
 		d.settleStored(op, i, codeOfStore(err))
 	}
 	d.pool.put(op.buf)
+	d.pool.budget.spilling.Add(-op.held)
 	d.cut()
 	d.out.shed(d.pool)
 	d.advanceMode()
-}
-
-// relieve gives up memory: what is in the outbox and what is held goes to the store, and leaves memory but for what is
-// on the wire.
-func (d *delivery) relieve() {
-	if d.inMemory() == 0 {
-		return
-	}
-	d.spill()
-	d.surrender()
-	d.mode, d.relieving = draining, true
-	if d.open == nil { // it is all in the store already
-		d.cut()
-		d.advanceMode()
-	}
-}
-
-// inMemory returns how many bytes relieve could move to the store.
-func (d *delivery) inMemory() int {
-	if d.mode != live && d.mode != catching {
-		return 0
-	}
-	n := d.out.bytes()
-	if d.held != nil {
-		n += d.held.size
-	}
-	return n
-}
-
-// cut ends relieve: it lets go of what is stored by now and not sent, to be read again when the conn takes more. It
-// waits for a read that is under way, which would come back without what is cut.
-func (d *delivery) cut() {
-	if !d.relieving || d.reading {
-		return
-	}
-	d.relieving = false
-	if d.out.len() == 0 || d.out.last().state != entryStored {
-		return
-	}
-	d.storedTo = max(d.storedTo, d.placed)
-	d.parkedTo = max(d.parkedTo, d.storedTo)
-	d.pool.meter.pending -= int64(d.out.len())
-	d.out.cut(d.pool)
-	d.pool.meter.pending += int64(d.out.len())
-	d.tidy()
-	d.placed = d.confirmed
-	if d.out.len() > 0 {
-		d.placed = d.out.last().seq
-	}
 }
 
 // entryOf returns the outbox entry being spilled with that seq.

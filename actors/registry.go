@@ -2,7 +2,6 @@ package actors
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -95,51 +94,5 @@ func (u *user) abandon() {
 		l.closing = true
 		l.dropControl()
 		l.hangUp(protocol.CloseInternal, protocol.AppendClose(nil, protocol.CloseInternal), false)
-	}
-}
-
-// full says that the broker's memory is used up: nothing more is read until it is not.
-func (s *Shard) full() bool {
-	return s.broker.budget.used.Load() > s.broker.budget.limit+s.broker.budget.limit/4
-}
-
-// pausedLink notes a conn that was stopped; should the memory be the reason, the relief timer lets it go on.
-func (s *Shard) pausedLink(l *Link) {
-	s.paused[l] = struct{}{}
-	if s.full() {
-		s.watchMemory()
-	}
-}
-
-// watchMemory sees to the budget until it is kept again. It looks every few ticks, not every turn: it looks at all users.
-func (s *Shard) watchMemory() {
-	if !s.relief.armed() {
-		s.Set(&s.relief, reliefInterval)
-	}
-}
-
-const reliefInterval = 20 * time.Millisecond
-
-// relieve parks the users with the most in memory while the budget is exceeded, and lets the conns that were stopped
-// for it go on when it is not.
-func (s *Shard) relieve() {
-	if s.broker.budget.over() {
-		most := 0
-		for _, u := range s.users {
-			most = max(most, u.delivery.inMemory())
-		}
-		for _, u := range s.users {
-			if n := u.delivery.inMemory(); n > 0 && n >= most/2 {
-				u.push(s.letter(letter{kind: letterRelieve}))
-			}
-		}
-		s.watchMemory()
-	}
-	if !s.full() {
-		for l := range s.paused {
-			l.relax()
-		}
-	} else if len(s.paused) > 0 {
-		s.watchMemory()
 	}
 }

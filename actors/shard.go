@@ -56,13 +56,15 @@ type Shard struct {
 	ran          int // of jobs
 	recycled     [][]byte
 	after        []Job
-	parcels      []*parcel // one per shard, nil if empty
-	ops          [][]*op   // one per persistence actor
-	reads        int       // under way
-	waitingReads []*op     // in the order in which they were asked for
-	maxSeq       uint64    // above all seqs of actors that have stopped
-	trim         Timer     // lets go of unused buffers
-	relief       Timer     // sees to the memory budget
+	parcels      []*parcel     // one per shard, nil if empty
+	ops          [][]*op       // one per persistence actor
+	reads        int           // under way
+	waitingReads []*op         // in the order in which they were asked for
+	maxSeq       uint64        // above all seqs of actors that have stopped
+	trim         Timer         // lets go of unused buffers
+	relief       Timer         // sees to the memory budget
+	fullSince    time.Duration // 0: the reserve is not used up
+	heavies      []heavy       // of relieve
 	leaving      bool
 	desks        map[protocol.UserID]*desk // of senders that the host submits for
 	meter        meter
@@ -178,7 +180,7 @@ func (s *Shard) turn() {
 	s.handOver()
 	s.writeDirty()
 	s.handOver() // what followed from a write
-	if s.broker.budget.over() {
+	if s.pool.tight = s.broker.budget.over(); s.pool.tight {
 		s.watchMemory()
 	}
 	if s.pool.idle > 0 && !s.trim.armed() {

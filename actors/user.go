@@ -157,6 +157,10 @@ func (u *user) receive(l *letter) {
 		u.leave()
 	case letterRelieve:
 		u.delivery.relieve()
+	case letterExpel:
+		if u.stuck() > 0 {
+			u.link.expel(protocol.CodeNone, protocol.CloseTryAgain)
+		}
 	}
 }
 

@@ -135,6 +135,10 @@ func (u *user) spill() {
 		u.waiting().spillAgain = u.shard.now + u.shard.bounds().SpillAfter
 		return
 	}
+	if !u.shard.broker.budget.maySpill() { // the store has enough to do
+		u.waiting().spillAgain = u.shard.now + spillRetry
+		return
+	}
 	if u.waits != nil {
 		u.waits.spillAgain = 0
 		u.waited()

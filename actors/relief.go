@@ -1,0 +1,201 @@
+package actors
+
+import "time"
+
+// One budget bounds the bytes of all buffered mail: outboxes, what is held, what is on its way to the store, answers
+// that nobody reads, messages that have come in part.
+//
+//   - Above it the users with the most in memory are relieved: what they have goes to the store, and leaves memory but
+//     for the rest of a frame that was cut. As the copies for the store count too, only an eighth of the budget is
+//     copied at a time: the others follow when the store has answered.
+//   - New mail for a user whose conn takes no bytes then goes to the store as well, so that its sender has to wait for
+//     it: credit shrinks with what is left of the reserve, a quarter of the budget. So those are slowed down who write to readers that do not
+//     read. Mail to others is settled within the turn, and needs next to no credit.
+//   - When the reserve is used up nothing is read from anybody until there is some again. Should that last, the conns
+//     that take no bytes and hold the most are closed with 1013: their mail is in the store.
+
+const (
+	reliefInterval = 20 * time.Millisecond
+	spillRetry     = 100 * time.Millisecond // what was unconfirmed for too long waits for the store
+	stuckPatience  = time.Second            // full for so long without anything to relieve: conns are closed
+)
+
+// heavy is a user with something in memory.
+type heavy struct {
+	user  *user
+	bytes int
+}
+
+// credit returns how many messages and bytes a conn may have under way.
+func (s *Shard) credit() (messages, bytes int) {
+	b := &s.broker.config.delivery
+	used, limit := s.broker.budget.used.Load(), s.broker.budget.limit
+	if used <= limit {
+		return b.CreditMessages, b.CreditBytes
+	}
+	reserve := s.broker.budget.reserve()
+	left := float64(limit+reserve-used) / float64(reserve+1)
+	if left <= 0 {
+		return 0, 0
+	}
+	return 1 + int(left*float64(b.CreditMessages-1)), 1 + int(left*float64(b.CreditBytes-1))
+}
+
+// pausedLink notes a conn that was stopped; should the memory be the reason, the relief timer lets it go on.
+func (s *Shard) pausedLink(l *Link) {
+	s.paused[l] = struct{}{}
+	if s.broker.budget.over() {
+		s.watchMemory()
+	}
+}
+
+// watchMemory sees to the budget until it is kept again.
+func (s *Shard) watchMemory() {
+	if !s.relief.armed() {
+		s.Set(&s.relief, reliefInterval)
+	}
+}
+
+// relieve sees to the budget, and lets the conns that were stopped for it go on. It looks at all users: now and then,
+// not every turn, and the less often the more there are.
+func (s *Shard) relieve() {
+	b, begin := &s.broker.budget, s.broker.config.clock.Mono()
+	if b.over() {
+		if !s.relieveSome() && b.full() {
+			s.stuck(begin)
+		}
+		s.Set(&s.relief, max(reliefInterval, 10*(s.broker.config.clock.Mono()-begin)))
+	}
+	if !b.full() {
+		s.fullSince = 0
+		for l := range s.paused {
+			l.relax()
+		}
+	} else if len(s.paused) > 0 {
+		s.watchMemory()
+	}
+}
+
+// relieveSome relieves the users with the most in memory, as far as the store keeps up, and reports whether something
+// is under way. While the store is down nothing can be done.
+func (s *Shard) relieveSome() bool {
+	b := &s.broker.budget
+	if s.broker.storeDown.Load() {
+		return b.spilling.Load() > 0
+	}
+	most, list := 0, s.heavies[:0]
+	for _, u := range s.users {
+		if n := u.delivery.relievable(); n > 0 {
+			most = max(most, n)
+			list = append(list, heavy{u, n})
+		}
+	}
+	room := b.copies() - b.spilling.Load()
+	any := b.spilling.Load() > 0
+	for _, h := range list {
+		copies := h.user.delivery.mode != draining
+		if h.bytes < most/2 || copies && room < 0 {
+			continue
+		}
+		if any = true; copies {
+			room -= int64(h.bytes)
+		}
+		h.user.push(s.letter(letter{kind: letterRelieve}))
+	}
+	clear(list)
+	s.heavies = list[:0]
+	if cap(list) > 4*maxJobs {
+		s.heavies = nil
+	}
+	return any
+}
+
+// stuck closes the conns that hold the most, once it has lasted.
+func (s *Shard) stuck(now time.Duration) {
+	if s.fullSince == 0 {
+		s.fullSince = now
+	}
+	if now-s.fullSince < stuckPatience {
+		return
+	}
+	most := 0
+	for _, u := range s.users {
+		most = max(most, u.stuck())
+	}
+	over := s.broker.budget.used.Load() - s.broker.budget.limit
+	for _, u := range s.users {
+		if n := u.stuck(); n > 0 && n >= most/2 && over > 0 {
+			over -= int64(n)
+			u.push(s.letter(letter{kind: letterExpel}))
+		}
+	}
+}
+
+// stuck returns how many bytes are kept for a conn that does not take them.
+func (u *user) stuck() int {
+	if u.link == nil || !u.link.busy || u.link.closing {
+		return 0
+	}
+	return cap(u.delivery.out.buf) + cap(u.link.ctl)
+}
+
+// relieve gives up memory: what is in the outbox and what is held goes to the store, and leaves memory but for what is
+// on the wire.
+func (d *delivery) relieve() {
+	if d.relievable() == 0 {
+		return
+	}
+	d.spill()
+	d.surrender()
+	d.mode, d.relieving = draining, true
+	if d.open == nil { // it is all in the store already
+		d.cut()
+		d.advanceMode()
+	}
+}
+
+// relievable returns how many bytes relieve could give up.
+func (d *delivery) relievable() int {
+	if d.relieving || d.mode != live && d.mode != catching && d.mode != draining {
+		return 0
+	}
+	n := cap(d.out.buf) - d.out.stuck()
+	if d.held != nil {
+		n += d.held.size
+	}
+	return n
+}
+
+// fits says whether the outbox takes a payload of n bytes more. One envelope always fits, however large.
+func (d *delivery) fits(n int) bool {
+	return d.out.len() == 0 || d.out.len() < maxUnconfirmed && d.out.bytes()+n <= d.bounds.OutboxBytes
+}
+
+// burdens says that n bytes more for this user, whose conn takes none, are to go to the store, with all there is. Where
+// the outbox would have to grow, a copy of it for the store takes no more.
+func (d *delivery) burdens(n int) bool {
+	return d.port.busy() &&
+		(d.port.storeDown() || d.pool.budget.maySpill() || cap(d.out.buf)-len(d.out.buf) < n+frameOverhead)
+}
+
+// cut ends relieve: it lets go of what is stored by now and not sent, to be read again when the conn takes more. It
+// waits for a read that is under way, which would come back without what is cut.
+func (d *delivery) cut() {
+	if !d.relieving || d.reading {
+		return
+	}
+	d.relieving = false
+	if d.out.len() == 0 || d.out.last().state != entryStored {
+		return
+	}
+	d.storedTo = max(d.storedTo, d.placed)
+	d.parkedTo = max(d.parkedTo, d.storedTo)
+	d.pool.meter.pending -= int64(d.out.len())
+	d.out.cut(d.pool)
+	d.pool.meter.pending += int64(d.out.len())
+	d.tidy()
+	d.placed = d.confirmed
+	if d.out.len() > 0 {
+		d.placed = d.out.last().seq
+	}
+}
