@@ -107,9 +107,8 @@ func (in *input) view(width int) (string, int) {
 	sign := func(text []rune) string { return strings.ReplaceAll(string(text), "\n", "⏎") }
 	before := sign(in.text[:in.cursor])
 	at := ansi.StringWidth(before)
-	skip := max(0, at-width+1)
-	if skip > 0 {
-		before = ansi.TruncateLeft(before, skip, "")
+	for all, skip := before, at-width+1; at >= width; skip++ { // more than once where a wide character would be cut
+		before = ansi.TruncateLeft(all, skip, "")
 		at = ansi.StringWidth(before)
 	}
 	return ansi.Truncate(before+sign(in.text[in.cursor:]), width, ""), at

@@ -125,7 +125,7 @@ func (m *model) save() {
 
 // say shows a notice until the next key, warn one that alarms.
 func (m *model) say(format string, args ...any) {
-	m.notice, m.alarm = fmt.Sprintf(format, args...), false
+	m.notice, m.alarm = mail.CleanLine(fmt.Sprintf(format, args...)), false
 }
 
 func (m *model) warn(text string) { m.notice, m.alarm = mail.CleanLine(text), true }

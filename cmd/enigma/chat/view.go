@@ -99,11 +99,11 @@ func (m *model) titleRow() string {
 func (m *model) foot() []string {
 	switch {
 	case m.notice != "":
-		return m.wrapped(m.notice, m.width, noticeRows)
+		return m.wrapped(m.notice)
 	case m.panel != noPanel:
 		return []string{"Esc back · PgUp PgDn scroll"}
 	case m.trouble != "":
-		return m.wrapped(m.trouble, m.width, noticeRows)
+		return m.wrapped(m.trouble)
 	}
 	if m.width < wide {
 		return []string{"F1 help · Tab next · Ctrl+C end"}
@@ -126,10 +126,10 @@ func (m *model) footRows() []string {
 	return rows
 }
 
-// wrapped breaks text into rows, at most so many.
-func (m *model) wrapped(text string, width, most int) []string {
-	rows := strings.Split(ansi.Wrap(text, width, " "), "\n")
-	return rows[:min(len(rows), most)]
+// wrapped breaks text into rows at the foot, no more than leave one to the conversation.
+func (m *model) wrapped(text string) []string {
+	rows := strings.Split(ansi.Wrap(text, m.width, " "), "\n")
+	return rows[:min(len(rows), noticeRows, max(1, m.height-3))]
 }
 
 // body is the number of rows between title and input.
@@ -184,10 +184,11 @@ func (m *model) talkRows(width, height int) []string {
 	case m.panel == safetyPanel && c != nil:
 		rows = m.safetyRows(c, width)
 	case m.panel == mePanel || c == nil:
-		rows = m.welcomeRows(width)
+		rows = m.welcomeRows()
 	default:
 		return m.entryRows(c, width, height)
 	}
+	rows = strings.Split(ansi.Wrap(strings.Join(rows, "\n"), width, " "), "\n")
 	m.offset = min(m.offset, max(0, len(rows)-height))
 	rows = rows[m.offset:]
 	for len(rows) < height {
@@ -196,10 +197,10 @@ func (m *model) talkRows(width, height int) []string {
 	return rows[:height]
 }
 
-func (m *model) welcomeRows(width int) []string {
+func (m *model) welcomeRows() []string {
 	text := "Your id, for who shall write to you:\n\n" + m.self.ID() + "\n\n" +
 		"To write to somebody:  /add ID NAME\n\nAll is encrypted so that only the two of you can read it. F1 helps."
-	return strings.Split(ansi.Wrap(text, width, " "), "\n")
+	return strings.Split(text, "\n")
 }
 
 func (m *model) helpRows(width int) (rows []string) {
@@ -212,26 +213,20 @@ func (m *model) helpRows(width int) (rows []string) {
 	}
 	marks := "… waiting  ✓ safe with the server  ✓✓ delivered  ✗ refused"
 	keys := "Alt+Enter new line · Ctrl+N Ctrl+P contacts · PgUp PgDn scroll · Esc back"
-	for _, text := range []string{marks, keys} {
-		rows = append(rows, "")
-		rows = append(rows, strings.Split(ansi.Wrap(text, width, " "), "\n")...)
-	}
-	return rows
+	return append(rows, "", marks, "", keys)
 }
 
 func (m *model) safetyRows(c *conv, width int) []string {
 	groups := seal.SafetyNumber(m.self.User, c.user)
 	rows := []string{m.styles.title.Render(ansi.Truncate("Safety number with "+c.name(), width, "…")), ""}
-	for row := range slices.Chunk(groups, 4) {
+	for row := range slices.Chunk(groups, max(1, min(4, (width-1)/6))) {
 		rows = append(rows, "  "+strings.Join(row, " "))
 	}
 	text := "Compare it with theirs, face to face or by telephone. If it is the same, write /verified."
 	if c.contact.Verified {
 		text = "You have said that you compared it. /verified takes that back."
 	}
-	rows = append(rows, "")
-	rows = append(rows, strings.Split(ansi.Wrap(text, width, " "), "\n")...)
-	return append(rows, "", c.contact.ID)
+	return append(rows, "", text, "", c.contact.ID)
 }
 
 // entryRows is the part of a conversation at which the user is.
@@ -272,15 +267,17 @@ func (m *model) entry(c *conv, e *entry, width int) []string {
 	}
 	head := m.styles.dim.Render(e.at.Local().Format("15:04")) + " " + style.Render(fit(who, column)) + " "
 	indent := strings.Repeat(" ", ansi.StringWidth(head))
-	text, mark := e.text, ""
+	room := width - ansi.StringWidth(head)
+	rows := strings.Split(ansi.Wrap(e.text, room, " "), "\n")
 	if e.mine {
-		mark = m.mark(e)
-	}
-	rows := strings.Split(ansi.Wrap(text, width-len(indent), " "), "\n")
-	if last := len(rows) - 1; mark != "" && ansi.StringWidth(rows[last]+" "+mark) > width-len(indent) {
-		rows = append(rows, mark)
-	} else if mark != "" {
-		rows[last] += " " + mark
+		mark, style := m.mark(e)
+		if last := len(rows) - 1; ansi.StringWidth(rows[last]+" "+mark) <= room {
+			rows[last] += " " + style.Render(mark)
+		} else {
+			for row := range strings.SplitSeq(ansi.Wrap(mark, room, " "), "\n") {
+				rows = append(rows, style.Render(row))
+			}
+		}
 	}
 	for i := range rows {
 		if i == 0 {
@@ -294,15 +291,15 @@ func (m *model) entry(c *conv, e *entry, width int) []string {
 	return rows
 }
 
-// mark says how far a text has come.
-func (m *model) mark(e *entry) string {
+// mark says how far a text has come, and how that looks.
+func (m *model) mark(e *entry) (string, lipgloss.Style) {
 	switch e.status {
 	case safe:
-		return m.styles.dim.Render("✓")
+		return "✓", m.styles.dim
 	case delivered:
-		return m.styles.good.Render("✓✓")
+		return "✓✓", m.styles.good
 	case failed:
-		return m.styles.bad.Render("✗ " + e.err)
+		return "✗ " + e.err, m.styles.bad
 	}
-	return m.styles.dim.Render("…")
+	return "…", m.styles.dim
 }

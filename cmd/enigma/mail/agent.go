@@ -185,8 +185,11 @@ func (a *Agent) Remember(from string, ids []string) {
 }
 
 // Confirm says that the letter has been dealt with: the server may forget it, and its sender gets a receipt if it was
-// a text.
+// a text. A letter that no Agent received has nobody to tell.
 func (l *Letter) Confirm() {
+	if l.m == nil {
+		return
+	}
 	l.m.Confirm()
 	if l.Content == nil || l.Content.Type != seal.TypeText {
 		return
