@@ -29,15 +29,21 @@ type screen struct {
 // openChat starts a chat for a user in a terminal of that size. env is NAME=VALUE, more of them.
 func openChat(u *keyUser, width, height int, env ...string) *screen {
 	u.t.Helper()
-	s := &screen{u.t, filepath.Join(u.t.TempDir(), "tmux")}
-	env = append([]string{"ENIGMA_SERVER=" + u.url, "ENIGMA_KEY=" + u.key, "TERM=screen-256color"}, env...)
-	// What follows the chat shows that it has ended, with which status, and that the terminal is as before.
-	command := fmt.Sprintf("stty -a >%[1]s.before; env %[2]s %[3]s chat; echo ended with $?; stty -a >%[1]s.after; cat", s.socket,
-		strings.Join(env, " "), enigmatest.Binary(u.t))
+	return openTerminal(u.t, "chat", width, height, append([]string{"ENIGMA_SERVER=" + u.url, "ENIGMA_KEY=" + u.key}, env...)...)
+}
+
+// openTerminal starts a command in a terminal.
+func openTerminal(t *testing.T, name string, width, height int, env ...string) *screen {
+	t.Helper()
+	s := &screen{t, filepath.Join(t.TempDir(), "tmux")}
+	env = append([]string{"TERM=screen-256color"}, env...)
+	// What follows the command shows that it has ended, with which status, and that the terminal is as before.
+	command := fmt.Sprintf("stty -a >%[1]s.before; env %[2]s %[3]s %[4]s; echo ended with $?; stty -a >%[1]s.after; cat", s.socket,
+		strings.Join(env, " "), enigmatest.Binary(t), name)
 	s.tmux("-f", "/dev/null", "-u", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), command)
-	u.t.Cleanup(func() {
-		if u.t.Failed() {
-			u.t.Logf("the screen at the end:\n%s", s.text())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the screen at the end:\n%s", s.text())
 		}
 		s.tmux("kill-server")
 	})

@@ -25,7 +25,7 @@ type command struct {
 func commands() []*command {
 	return []*command{
 		serveCommand(), keygenCommand(), idCommand(), sendCommand(), listenCommand(), chatCommand(),
-		loadCommand(), healthCommand(), completionCommand(), versionCommand(), helpCommand(),
+		topCommand(), loadCommand(), healthCommand(), completionCommand(), versionCommand(), helpCommand(),
 	}
 }
 

@@ -140,10 +140,10 @@ func TestChat_CountsWhatWasNotLookedAt(t *testing.T) {
 	s.hides(`\(\d\)`)
 	s.Press(help)
 	s.comes(s.carol, "third")
-	s.Press(escape)
+	s.Press(tab)
+	s.shows(`carol +\(1\)`)
 	s.Press(tab)
 	s.hides(`carol +\(`)
-	s.Press(tab)
 	for range 40 {
 		s.comes(s.carol, "line")
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -63,6 +65,23 @@ func TestChat_FitsIntoEveryWindow(t *testing.T) {
 	s.Resize(19, 24)
 	if s.shows(`the window is too small`); s.View().Cursor != nil {
 		t.Error("there is a cursor in no line")
+	}
+}
+
+func TestChat_SafetyNumberStandsInColumns(t *testing.T) {
+	s := newScreen(t)
+	s.Write("/safety")
+	for _, width := range []int{20, 24, 30, 63, 64, 100} {
+		s.Resize(width, 30)
+		var groups, columns []int
+		for row := range strings.Lines(s.text()) {
+			if n := len(regexp.MustCompile(`\b\d{5}\b`).FindAllString(row, -1)); n > 0 {
+				groups, columns = append(groups, n), append(columns, strings.IndexFunc(row, unicode.IsDigit))
+			}
+		}
+		if slices.Min(groups) != slices.Max(groups) || slices.Min(columns) != slices.Max(columns) || len(groups)*groups[0] != 12 {
+			t.Errorf("%d columns: rows of %v groups:\n%s", width, groups, s.text())
+		}
 	}
 }
 
