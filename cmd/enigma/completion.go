@@ -58,17 +58,20 @@ func completionCommand() *command {
 }
 
 // option is a setting as completion shows it.
-type option struct{ name, usage string }
+type option struct {
+	name, usage string
+	alone       bool // no value follows
+}
 
 // options returns what a command can be told; it always can be asked for help.
 func (c *command) options() (all []option) {
 	if c.settings != nil {
-		all = append(all, option{"config", "file with settings"})
+		all = append(all, option{"config", "file with settings", false})
 		for _, s := range c.settings() {
-			all = append(all, option{s.Name, s.Usage})
+			all = append(all, option{s.Name, s.Usage, s.Switch})
 		}
 	}
-	return append(all, option{"help", "tell about the command"})
+	return append(all, option{"help", "tell about the command", true})
 }
 
 // words returns the arguments of a command that are one of a list.
@@ -124,23 +127,21 @@ func quoted(text, quote string) string { return "'" + strings.ReplaceAll(text, "
 
 func writeZsh(w io.Writer) {
 	q := func(text string) string { return quoted(text, `'\''`) }
-	fmt.Fprint(w, "#compdef enigma\n_enigma() {\n\tlocal -a list\n\tcase $words[CURRENT-1] in\n\t"+files("|")+") _files; return ;;\n\tesac\n")
+	fmt.Fprint(w, "#compdef enigma\n_enigma() {\n\tlocal -a list args\n\tcase $words[CURRENT-1] in\n\t"+files("|")+") _files; return ;;\n\tesac\n")
 	fmt.Fprint(w, "\tif (( CURRENT == 2 )); then\n\t\tlist=(\n")
 	for _, c := range commands() {
 		fmt.Fprintf(w, "\t\t\t%s\n", q(c.name+":"+c.summary))
 	}
 	fmt.Fprint(w, "\t\t)\n\t\t_describe command list\n\t\treturn\n\tfi\n\tcase $words[2] in\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "\t%s)\n\t\tlist=(\n", c.name)
-		for _, word := range c.words() {
-			fmt.Fprintf(w, "\t\t\t%s\n", q(word))
-		}
+		fmt.Fprintf(w, "\t%s)\n\t\targs=(%s)\n\t\tlist=(\n", c.name, strings.Join(c.words(), " "))
 		for _, o := range c.options() {
 			fmt.Fprintf(w, "\t\t\t%s\n", q("--"+o.name+":"+o.usage))
 		}
 		fmt.Fprint(w, "\t\t) ;;\n")
 	}
-	fmt.Fprint(w, "\tesac\n\t_describe -o setting list || _files\n}\n"+
+	fmt.Fprint(w, "\tesac\n\tif [[ $words[CURRENT] = -* ]]; then\n\t\t_describe -o setting list\n"+
+		"\telif (( $#args )); then\n\t\t_describe argument args\n\telse\n\t\t_files\n\tfi\n}\n"+
 		"if [ \"$funcstack[1]\" = _enigma ]; then _enigma \"$@\"; else compdef _enigma enigma; fi\n")
 }
 
@@ -154,11 +155,13 @@ func writeFish(w io.Writer) {
 		when := q("__fish_seen_subcommand_from " + c.name)
 		if words := c.words(); len(words) > 0 {
 			fmt.Fprintf(w, "complete -c enigma -n %s -a %s\n", when, q(strings.Join(words, " ")))
+		} else if strings.Contains(c.args, "FILE") {
+			fmt.Fprintf(w, "complete -c enigma -n %s -F\n", when)
 		}
 		for _, o := range c.options() {
 			value := "-x" // a value that is no file
 			switch {
-			case o.name == "help":
+			case o.alone:
 				value = ""
 			case slices.Contains(takesFile, o.name):
 				value = "-r -F"

@@ -85,3 +85,60 @@ func TestCompletion_EveryShellGetsAScriptItCanRead(t *testing.T) {
 		}
 	}
 }
+
+// offers are what zsh and fish say to the last of words, where they are installed. zsh is asked through the functions
+// with which its completion is told what there is.
+func offers(t *testing.T, shell string, words ...string) []string {
+	t.Helper()
+	script := map[string]string{
+		"zsh": `compdef() {}; _files() { print FILES }; _describe() { local name=${@[-1]}; print -rl -- ${${(P)name}%%:*} }
+			source <("$0" completion zsh); words=("$@"); CURRENT=$#words; _enigma`,
+		"fish": `$argv[1] completion fish | source; complete -C "$argv[2..]"`,
+	}[shell]
+	args := []string{"-fc", script}
+	if shell == "fish" {
+		args = []string{"-Nc", script}
+	}
+	cmd := exec.Command(shell, append(append(args, enigmatest.Binary(t)), words...)...)
+	cmd.Env = append(cmd.Environ(), "HOME="+t.TempDir())
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", shell, err)
+	}
+	var all []string
+	for line := range strings.Lines(string(out)) {
+		word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		all = append(all, word)
+	}
+	return all
+}
+
+func TestCompletion_ZshAndFishOfferWhatFits(t *testing.T) {
+	for _, shell := range []string{"zsh", "fish"} {
+		if _, err := exec.LookPath(shell); err != nil {
+			continue
+		}
+		for _, c := range []struct {
+			words []string
+			want  string
+		}{
+			{[]string{"enigma", ""}, "serve"},
+			{[]string{"enigma", "load", ""}, "oneway"},
+			{[]string{"enigma", "help", ""}, "promises"},
+			{[]string{"enigma", "completion", ""}, "zsh"},
+			{[]string{"enigma", "send", "--"}, "--wait-delivered"},
+			{[]string{"enigma", "serve", "--"}, "--listen"},
+			{[]string{"enigma", "top", "--on"}, "--once"},
+			{[]string{"enigma", "send", "--wait-delivered", "--"}, "--key"},
+		} {
+			if got := offers(t, shell, c.words...); !slices.Contains(got, c.want) {
+				t.Errorf("%s: %q: offered %q, without %q", shell, c.words, got, c.want)
+			}
+		}
+		for _, words := range [][]string{{"enigma", "id", "../../go.m"}, {"enigma", "serve", "--config", "../../go.m"}} {
+			if got := offers(t, shell, words...); !slices.ContainsFunc(got, func(s string) bool { return s == "FILES" || strings.Contains(s, "go.mod") }) {
+				t.Errorf("%s: %q: offered %q, want files", shell, words, got)
+			}
+		}
+	}
+}
