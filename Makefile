@@ -4,6 +4,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 # What is shipped is built with this Go, and audited with it, for its standard library is a part of it: the latest patch
 # of the version in go.mod. Where it is not installed, go fetches it. The Dockerfile names it too.
 TOOLCHAIN ?= go1.26.10
+# What the server spends its time on, for the compiler: bench/profile.sh makes it.
+PGO ?= bench/enigma.pgo
 FUZZTIME ?= 1m
 BENCH ?= .
 COUNT ?= 6
@@ -14,7 +16,7 @@ run: build ## build the server and run it on its defaults
 	bin/enigma serve
 
 build: ## build bin/enigma
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/enigma ./cmd/enigma
+	go build -trimpath -pgo $(PGO) -ldflags '-X main.version=$(VERSION)' -o bin/enigma ./cmd/enigma
 
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 
@@ -24,7 +26,7 @@ release: ## binaries for PLATFORMS, static, with their checksums, in dist/
 	@for platform in $(PLATFORMS); do \
 		os=$${platform%/*} arch=$${platform#*/} suffix=; [ $$os = windows ] && suffix=.exe; \
 		file=dist/enigma-$(VERSION)-$$os-$$arch$$suffix; echo $$file; \
-		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $$file ./cmd/enigma || exit 1; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -pgo $(PGO) -ldflags '-s -w -X main.version=$(VERSION)' -o $$file ./cmd/enigma || exit 1; \
 	done
 	@cd dist && sha256sum enigma-* > SHA256SUMS
 

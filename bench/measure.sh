@@ -12,7 +12,7 @@ duration=${DURATION:-10s}
 bin=$(mktemp -d)
 server=
 trap 'rm -rf "$bin"' EXIT
-go build -o "$bin/enigma" ./cmd/enigma
+go build -pgo bench/enigma.pgo -o "$bin/enigma" ./cmd/enigma
 
 # start ARGS: a server of its own for each run, for memory that was taken once is not all given back.
 start() {

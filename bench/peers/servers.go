@@ -78,12 +78,12 @@ func build(bin string) error {
 			return err
 		}
 	}
-	// In its own module, with the versions that it is released with.
-	return goBuild("../..", filepath.Join(bin, "enigma"), "./cmd/enigma")
+	// In its own module, with the versions and in the way that it is released with.
+	return goBuild("../..", filepath.Join(bin, "enigma"), "./cmd/enigma", "-pgo", "bench/enigma.pgo")
 }
 
-func goBuild(dir, out, source string) error {
-	cmd := exec.Command("go", "build", "-o", out, source)
+func goBuild(dir, out, source string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build", "-o", out}, flags...), source)...)
 	cmd.Dir = dir
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", source, err, text)
