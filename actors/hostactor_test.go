@@ -205,6 +205,9 @@ func TestHostSystem_IsLeftAlone(t *testing.T) {
 	if strings.Contains(log.String(), "secret") || bytes.Contains([]byte(log.String()), []byte("level=ERROR")) {
 		t.Errorf("the system has logged: %s", log.String())
 	}
+	if err := system.Root.StopFuture(mine).Wait(); err != nil || deadLetters.Load() > 0 { // brokers that are gone do not watch it
+		t.Errorf("stopped with %v, %d dead letters", err, deadLetters.Load())
+	}
 	again := newBroker(t, newMemory(), actors.WithSystem(system, "one/")) // the prefix is free again
 	login(t, again, "alice")
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -116,6 +118,8 @@ func TestReceiver_EndsWithTheReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-first.Done()
+	first.Close()
+	b.Stats() // it has come to the shard, and changes nothing
 	if code := actors.CodeOf(first.Err()); code != protocol.CodeReplaced {
 		t.Fatalf("replaced with %v", first.Err())
 	}
@@ -132,6 +136,77 @@ func TestReceiver_EndsWithTheReason(t *testing.T) {
 	if _, err := b.Connect(t.Context(), bob, actors.ReceiverOptions{}); actors.CodeOf(err) != protocol.CodeStoreUnavailable {
 		t.Fatalf("after the shutdown: %v", err)
 	}
+}
+
+// A shutdown waits for a receiver's confirms no longer than it takes them to come, and a second at most.
+func TestReceiver_HoldsUpAShutdownAsLongAsItMust(t *testing.T) {
+	for name, c := range map[string]struct {
+		confirms bool
+		most     time.Duration
+	}{"it confirms": {true, 500 * time.Millisecond}, "it does not": {false, 1500 * time.Millisecond}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBroker(t, newMemory())
+				alice, bob := login(t, b, "alice"), login(t, b, "bob")
+				r := open(t, b, bob)
+				go submit(t, b, actors.Envelope{From: alice, To: bob, Payload: "x"})
+				m := receive(t, r)
+				start := time.Now()
+				down := make(chan error, 1)
+				go func() { down <- shutdown(t, b) }()
+				synctest.Wait()
+				if c.confirms {
+					m.Confirm()
+				}
+				if err := <-down; err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(start); took > c.most {
+					t.Errorf("it took %v of simulated time", took)
+				}
+				<-r.Done()
+			})
+		})
+	}
+}
+
+// A receiver lives as long as its host wants it, however little comes.
+func TestReceiver_IsNotDroppedForItsSilence(t *testing.T) {
+	bubble(t, func(t *testing.T, b *actors.Broker) {
+		alice, bob := login(t, b, "alice"), login(t, b, "bob")
+		r := open(t, b, bob)
+		time.Sleep(time.Hour)
+		go submit(t, b, actors.Envelope{From: alice, To: bob, Payload: "x"})
+		receive(t, r).Confirm()
+	})
+}
+
+// Whoever waits in Receive gets what there is, though it has come in one write.
+func TestReceiver_WakesAllWhoWait(t *testing.T) {
+	bubble(t, func(t *testing.T, b *actors.Broker) {
+		alice, bob := login(t, b, "alice"), login(t, b, "bob")
+		a, r := attach(t, b, alice), open(t, b, bob)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		got := make(chan error, 3)
+		for range 3 {
+			go func() {
+				_, err := r.Receive(ctx)
+				got <- err
+			}()
+		}
+		synctest.Wait()
+		a.do(func() {
+			for range 3 {
+				a.link.Submit(&actors.Submission{To: bob, Payload: []byte("x"), Size: 1})
+			}
+		})
+		for range 3 {
+			if err := <-got; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // An id that the broker has made up is nobody's to repeat, and not kept for that.

@@ -219,9 +219,13 @@ func TestSubmit_NothingOvertakesWhatWaitsForCredit(t *testing.T) {
 		for range 7 {
 			more()
 		}
-		synctest.Wait() // the others are with the store too, and their outcomes come in one turn
-		store.Heal()
+		synctest.Wait()
+		others := make(chan struct{}) // whose outcomes come together, when one more waits already
+		store.Set(storetest.Fault{Hold: others}, storetest.Append)
 		close(hold)
+		synctest.Wait()
+		store.Heal()
+		close(others)
 		for range all {
 			if err := <-outcomes; err != nil {
 				t.Fatal(err)
