@@ -98,6 +98,9 @@ func TestFence_OnlyItsOwnPongConfirms(t *testing.T) {
 			binary.BigEndian.PutUint64(p[8:], binary.BigEndian.Uint64(p[8:])+change)
 			forged = append(forged, p)
 		}
+		stranger := append([]byte(nil), fence...) // the right seq, which can be guessed, and not this conn's nonce
+		stranger[7] ^= 1
+		forged = append(forged, stranger)
 		for _, p := range forged {
 			c.do(func() { c.pong(p) })
 		}
