@@ -44,6 +44,7 @@ type Broker struct {
 	storeErrors atomic.Uint64
 	nilMessages atomic.Uint64
 	panics      atomic.Uint64 // of the store and of subscribers
+	lost        atomic.Uint64 // at the end, because the store would not take them
 
 	mark   uint64 // of the ids that are made up here, random
 	ids    atomic.Uint64

@@ -178,6 +178,9 @@ func TestShutdown_StoresWhatIsUnconfirmedAndCountsWhatIsLost(t *testing.T) {
 	if again := b.Shutdown(ctx); !errors.Is(again, err) {
 		t.Fatalf("second shutdown: %v", again)
 	}
+	if n := b.Stats().Lost; n != 1 {
+		t.Errorf("%d are counted as lost, want 1", n)
+	}
 }
 
 func TestShutdown_TellsV1ClientsWhenToComeBack(t *testing.T) {

@@ -107,6 +107,7 @@ func (b *Broker) end(ctx context.Context) error {
 	for _, p := range b.persisters {
 		lost += int(p.lost.Load()) + p.queue.unserved()
 	}
+	b.lost.Add(uint64(lost))
 	switch {
 	case stuck > 0:
 		return fmt.Errorf("%d shards did not stop, for a conn or a job blocks them", stuck)

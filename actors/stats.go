@@ -80,6 +80,7 @@ func (b *Broker) Stats() Stats {
 		out.Shards = append(out.Shards, ShardStats{Busy: m.busy, Turns: m.turns})
 	}
 	out.counts(&sum.counts)
+	out.Lost += b.lost.Load()
 	b.calls.mu.Lock()
 	defer b.calls.mu.Unlock()
 	for kind, name := range callNames {

@@ -23,7 +23,7 @@ import (
 // count them provoke them in their own tests.
 var stillHere = []string{
 	"enigma_messages_dropped_total", "enigma_actor_panics_total", "enigma_actor_unknown_messages_total",
-	"enigma_accept_pauses_total", "enigma_buffered_limit_bytes", "enigma_events_dropped_total",
+	"enigma_accept_pauses_total", "enigma_events_dropped_total",
 }
 
 // observed is a server and what its metrics said in the beginning.
@@ -98,9 +98,13 @@ func (o *observed) say(c *websocket.Conn, text string) {
 // TestMetrics_EachMovesWhenWhatItCountsHappens does one thing after the other to a server, and looks at its metrics.
 func TestMetrics_EachMovesWhenWhatItCountsHappens(t *testing.T) {
 	redis := redistest.Start(t)
-	s := enigmatest.Start(t, "--store", redis.URL(), "--spill-after", "200ms", "--idle-timeout", "1s", "--credit-messages", "1")
-	o := &observed{Server: s, t: t, moved: map[string]bool{"enigma_build_info": true}}
+	s := enigmatest.Start(t, "--store", redis.URL(), "--spill-after", "200ms", "--idle-timeout", "1s", "--credit-messages", "1",
+		"--memory", "32MiB")
+	o := &observed{Server: s, t: t, moved: map[string]bool{"enigma_build_info": true, "enigma_buffered_limit_bytes": true}}
 	o.begin = o.read()
+	if limit := o.begin.Values["enigma_buffered_limit_bytes"]; limit != 32<<20 {
+		t.Errorf("the bound of memory is shown as %v, want what --memory says", limit)
+	}
 	o.begin.Values["enigma_shard_longest_turn_seconds"] = 0 // it has turned already, perhaps longer than it will
 	ctx := context.Background()
 
