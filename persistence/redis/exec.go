@@ -51,7 +51,9 @@ func (s *Store) supply(ctx context.Context, calls []call, results []rueidis.Redi
 	if len(repeat) == 0 {
 		return
 	}
-	if err := s.load(ctx); err != nil {
+	if err := s.load(ctx); err == nil {
+		s.bare.Store(false)
+	} else if !s.bare.Swap(true) { // every batch comes here until a load succeeds
 		s.log.Warn("redis functions not loaded", "error", err)
 	}
 	fresh := make([]rueidis.RedisResult, len(repeat))

@@ -48,6 +48,7 @@ type Store struct {
 
 	plain   atomic.Bool // call by EVALSHA: the server has no functions, or does not let us use them
 	loading sync.Mutex  // one load of the functions at a time
+	bare    atomic.Bool // the last load failed, and the log has said so
 
 	cursors   sync.Mutex        // held during Expire
 	positions map[string]uint64 // where Expire's scan of each master stands, by address
