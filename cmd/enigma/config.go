@@ -71,7 +71,7 @@ func (c *Config) table() settings.Table {
 		{Name: "auth", Default: "lock", Set: settings.Into(&c.Auth, parseAuth),
 			Usage: "who must prove possession of the private key to connect: lock, whoever has done so once; require, everybody; open, nobody"},
 		{Name: "public-host", Set: settings.Into(&c.Hosts, parseHosts),
-			Usage: "hosts that clients dial, separated by commas: proofs for others are refused, so that no other server can pass them on"},
+			Usage: "hosts that clients dial, each with its port unless that is 443 or 80, separated by commas: proofs for others are refused, so that no other server can pass them on"},
 		{Name: "origin", Default: "*", Set: settings.Into(&c.Origins, settings.Origins),
 			Usage: "web origins whose pages may connect, separated by commas"},
 		{Name: "tls-cert", Set: settings.Into(&c.TLSCert, settings.Text),

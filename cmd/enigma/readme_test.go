@@ -88,6 +88,13 @@ func TestGreeting_IsWhatANewcomerTypes(t *testing.T) {
 	expectMessage(t, users[1], users[0].ID, "hello")
 }
 
+func TestGreeting_OffersNoTextAsAKeyWhereKeysMustBeProved(t *testing.T) {
+	s := enigmatest.Start(t, "--auth", "require")
+	if text := s.Output(); strings.Contains(text, "curl http://"+s.Addr) || !strings.Contains(text, "enigma chat --server http://"+s.Addr) {
+		t.Errorf("the greeting is\n%s", text)
+	}
+}
+
 // consoleBlocks returns the lines of each ```console block.
 func consoleBlocks(text string) (blocks [][]string) {
 	for _, part := range strings.Split(text, "```console\n")[1:] {

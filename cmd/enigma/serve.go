@@ -74,7 +74,7 @@ func serve(sys *system, args []string) error {
 		s.close()
 		return err
 	}
-	if err := greet(sys.out, s.scheme(), s.front, s.side); err != nil {
+	if err := greet(sys.out, s.scheme(), s.cfg.Auth, s.front, s.side); err != nil {
 		log.Warn("stdout takes nothing", "error", err) // who started it without one knows the address
 	}
 	ctx, cancel := context.WithCancel(context.Background())

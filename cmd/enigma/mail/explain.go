@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -36,6 +37,7 @@ func Explain(id string, err error) error {
 func Unreachable(server string, err error) error {
 	var name *net.DNSError
 	var dial *net.OpError
+	var trust *tls.CertificateVerificationError
 	var answer *client.Error
 	switch {
 	case err == nil:
@@ -50,6 +52,10 @@ func Unreachable(server string, err error) error {
 		return &explained{fmt.Sprintf("no server answers at %s (%v): is it running, and is this its address?", server, cause), err}
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return &explained{fmt.Sprintf("%s does not speak https: write http://", server), err}
+	case errors.As(err, &trust):
+		return &explained{fmt.Sprintf("%s shows a certificate that this machine does not trust (%v)", server, trust.Err), err}
+	case errors.Is(err, client.ErrProofRequired):
+		return &explained{fmt.Sprintf("%s did not accept the proof of this key: the server is known by another name and port, see --public-host of serve", server), err}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &explained{"no answer from " + server, err}
 	case errors.As(err, &answer) && answer.Code == "" && answer.Status/100 == 4, errors.Is(err, client.ErrProtocol):
