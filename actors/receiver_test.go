@@ -13,6 +13,7 @@ import (
 
 	"github.com/enigma-protocol/enigma/actors"
 	"github.com/enigma-protocol/enigma/actors/protocol"
+	"github.com/enigma-protocol/enigma/persistence/storetest"
 )
 
 // open connects a receiver that ends with the test.
@@ -168,6 +169,37 @@ func TestReceiver_HoldsUpAShutdownAsLongAsItMust(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who gives up connecting is not connected afterwards, and has replaced nobody.
+func TestReceiver_GivenUpIsNotAttached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFaulty()
+		b := newBroker(t, store)
+		bob := login(t, b, "bob")
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		hold := make(chan struct{})
+		store.Set(storetest.Fault{Hold: hold}, storetest.Keys)
+		if _, err := b.Connect(ctx, bob, actors.ReceiverOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("while the store is slow: %v", err)
+		}
+		store.Heal()
+		close(hold)
+		synctest.Wait()
+		if s := b.Stats(); s.Attached != s.Detached {
+			t.Errorf("%d attached, %d detached", s.Attached, s.Detached)
+		}
+		c := attach(t, b, bob)
+		busy := make(chan struct{})
+		c.shard.Post(job(func() { <-busy }))
+		if _, err := b.Connect(ctx, bob, actors.ReceiverOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("while the shard is busy: %v", err)
+		}
+		close(busy)
+		c.send(bob, "still here")
+		expect(t, c.next(), message(bob, bob, "still here"))
+	})
 }
 
 // A receiver lives as long as its host wants it, however little comes.
