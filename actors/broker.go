@@ -275,21 +275,30 @@ func (b *Broker) KeyToProve(ctx context.Context, id protocol.UserID) ([]byte, er
 	return b.PublicKey(ctx, id)
 }
 
-// ask sends a request about a key to its persistence actor and waits for the answer, at most as long as the store may
-// take.
+// ask sends a request about a key to its persistence actor and waits for the answer: as long as the store may take, and
+// longer while it is only slow.
 func (b *Broker) ask(ctx context.Context, o *op) (*op, error) {
 	if b.closed.Load() {
 		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: errClosed}
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
+	patience := time.NewTimer(storeTimeout)
+	defer patience.Stop()
 	done := make(chan *op, 1)
 	o.done = done
-	b.persisters[b.persisterOf(o.user)].queue.post([]*op{o})
-	select {
-	case o = <-done:
-	case <-ctx.Done():
-		return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: ctx.Err()}
+	p := b.persisters[b.persisterOf(o.user)]
+	p.queue.post([]*op{o})
+	for answered := false; !answered; {
+		select {
+		case o = <-done:
+			answered = true
+		case <-patience.C:
+			if !p.moves() {
+				return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: context.DeadlineExceeded}
+			}
+			patience.Reset(storeTimeout / 4)
+		case <-ctx.Done():
+			return nil, &Error{Code: protocol.CodeStoreUnavailable, Err: ctx.Err()}
+		}
 	}
 	if o.err != nil {
 		return nil, &Error{Code: codeOfStore(o.err), Err: o.err}

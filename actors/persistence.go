@@ -21,13 +21,14 @@ const (
 	retryMost      = time.Second
 )
 
-// opKind is what an op asks of the store. The order is that in which the kinds of one round are called.
+// opKind is what an op asks of the store. The order is that in which the kinds of one round are called: who looks a key
+// up does not wait until those of others are written.
 type opKind uint8
 
 const (
-	opPutKey opKind = iota
+	opKeys opKind = iota
+	opPutKey
 	opLock
-	opKeys
 	opAppend
 	opConfirm
 	opRead
@@ -263,6 +264,12 @@ func (p *persister) call() {
 		p.answered.Store(int64(p.broker.config.clock.Mono()))
 	}
 	p.calls.deliver()
+}
+
+// moves says that the store has answered a call within the patience: what waits then has only to queue, for the store is
+// slow, not down. Any goroutine may call it.
+func (p *persister) moves() bool {
+	return p.broker.config.clock.Mono()-time.Duration(p.answered.Load()) < parkPatience
 }
 
 // isUnknown, isRefused and isDown sort the store's errors.

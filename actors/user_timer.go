@@ -92,11 +92,9 @@ func (u *user) tickAppends(now time.Duration) {
 	u.waited()
 }
 
-// storeMoves says that the store has answered a call within the patience: what waits then has only to queue, for the
-// store is slow, not down.
+// storeMoves says that the store is slow, not down.
 func (u *user) storeMoves() bool {
-	p := u.shard.broker.persisters[u.shard.broker.persisterOf(u.id)]
-	return u.shard.broker.config.clock.Mono()-time.Duration(p.answered.Load()) < parkPatience
+	return u.shard.broker.persisters[u.shard.broker.persisterOf(u.id)].moves()
 }
 
 func (u *user) tickConn(now time.Duration) {
