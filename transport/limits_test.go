@@ -167,7 +167,9 @@ func TestRefuse_AnswersInJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse(nc, protocol.CodeStoreUnavailable, retryStore)
+	var r refusals
+	r.refuse(nc, protocol.CodeStoreUnavailable, retryStore)
+	defer r.end()
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -2,9 +2,7 @@ package transport
 
 import (
 	"errors"
-	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -104,7 +102,7 @@ func (s *Server) admit(nc net.Conn) *httpConn {
 		count := s.counts.acquire(aggregate(addr))
 		if count == nil {
 			s.meter.answered(protocol.CodeRateLimited.HTTPStatus())
-			refuse(nc, protocol.CodeRateLimited, retryRate)
+			s.refusals.refuse(nc, protocol.CodeRateLimited, retryRate)
 			return nil
 		}
 		c.count.Store(count)
@@ -112,7 +110,7 @@ func (s *Server) admit(nc net.Conn) *httpConn {
 	if !s.enter(c) {
 		s.counts.release(c.count.Load())
 		s.meter.answered(protocol.CodeStoreUnavailable.HTTPStatus())
-		refuse(nc, protocol.CodeStoreUnavailable, retryStore)
+		s.refusals.refuse(nc, protocol.CodeStoreUnavailable, retryStore)
 		return nil
 	}
 	return c
@@ -132,19 +130,6 @@ func (s *Server) enter(c *httpConn) bool {
 	}
 	s.httpConns[c] = struct{}{}
 	return true
-}
-
-// refuse answers a connection without reading its request. Its send buffer is empty, so that the write does not block;
-// over TLS it would.
-func refuse(nc net.Conn, code protocol.Code, retry string) {
-	if _, ok := nc.(*net.TCPConn); ok {
-		body := protocol.AppendError(nil, code, nil)
-		status := code.HTTPStatus()
-		fmt.Fprintf(nc, "HTTP/1.1 %d %s\r\nServer: %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n"+
-			"Access-Control-Allow-Origin: *\r\nCache-Control: %s\r\nRetry-After: %s\r\n\r\n%s",
-			status, http.StatusText(status), serverName, typeJSON, len(body), noStore, retry, body)
-	}
-	nc.Close()
 }
 
 // Read notes that the connection is in use.

@@ -74,6 +74,7 @@ type Server struct {
 	places   places
 	crowded  spell // times in which there was no place
 	starved  spell // times in which nothing could be accepted
+	refusals refusals
 	upgrades atomic.Uint32
 	draining atomic.Bool // nothing new is taken
 	stopping atomic.Bool // Shutdown was called
@@ -169,6 +170,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.closeHTTP(func(c *httpConn) bool { return !c.used.Load() })
 	err := errors.Join(s.stopHTTP(ctx), s.awaitConns(ctx))
+	s.refusals.end()
 	s.crowded.stop()
 	s.starved.stop()
 	if err != nil {

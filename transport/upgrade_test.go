@@ -143,6 +143,24 @@ func TestUpgrade_LimitsTheConnectionsOfASource(t *testing.T) {
 	})
 }
 
+// Whoever is refused while much of its request is still on the way hears why, every time.
+func TestListener_TellsWhyItRefuses(t *testing.T) {
+	n := backends[0].start(t, transport.Options{MaxConns: 1})
+	idle := dial(t, n.addr)
+	idle.send("GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	idle.response("GET")
+	for range 200 {
+		c := dial(t, n.addr)
+		c.send("GET /version HTTP/1.1\r\nHost: localhost\r\nCookie: ")
+		for range 8 {
+			c.send(strings.Repeat("x", 1<<10))
+		}
+		c.send("\r\n\r\n")
+		c.response("GET").wantCode(t, protocol.CodeStoreUnavailable)
+		c.Close()
+	}
+}
+
 // addressed is a listener whose connections come from where a test says.
 type addressed struct {
 	net.Listener
@@ -180,11 +198,7 @@ func TestListener_LimitsTheConnectionsOfASource(t *testing.T) {
 	refused := func() bool {
 		c := dial(t, n.addr)
 		c.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-		_, err := c.r.Peek(1)
-		if err == nil {
-			c.response("GET")
-		}
-		return err != nil
+		return c.response("GET").StatusCode == protocol.CodeRateLimited.HTTPStatus()
 	}
 	if !refused() {
 		t.Error("a third connection is served")
