@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func start(t testing.TB, before, args []string) *Server {
 		}
 		value := "127.0.0.1:0"
 		if name == "--store" {
-			value = t.TempDir()
+			value = filepath.Join(t.TempDir(), "data") // the server makes it, for itself alone
 		}
 		args = append([]string{name, value}, args...)
 	}
