@@ -147,15 +147,18 @@ func (r *Result) Write(w io.Writer) {
 	fmt.Fprint(w, "\n  wrong: ", strings.Join(r.Faults, "\n  wrong: "), "\n")
 }
 
+// write takes a line for each of count, times and CPU: a terminal of 80 columns breaks none of them.
 func (s *Step) write(w io.Writer) {
+	const indent = "\n            "
 	fmt.Fprintf(w, "  %-9s %9d in %6.2f s  %9.0f/s", s.Name, s.Count, s.Seconds, s.PerSecond)
 	if l := s.Latency; l != nil {
-		fmt.Fprintf(w, "  p50 %s  p99 %s  p99.9 %s", micros(l.P50), micros(l.P99), micros(l.P999))
+		fmt.Fprintf(w, indent+"p50 %s  p99 %s  p99.9 %s", micros(l.P50), micros(l.P99), micros(l.P999))
 	}
+	fmt.Fprint(w, indent)
 	if s.CPUPerMillion != nil {
-		fmt.Fprintf(w, "  server CPU %.2f s, %.2f s per million", *s.ServerCPU, *s.CPUPerMillion)
+		fmt.Fprintf(w, "server CPU %.2f s, %.2f s per million  ", *s.ServerCPU, *s.CPUPerMillion)
 	}
-	fmt.Fprintf(w, "  generator CPU %.2f s\n", s.GeneratorCPU)
+	fmt.Fprintf(w, "generator CPU %.2f s\n", s.GeneratorCPU)
 }
 
 func (m *Memory) write(w io.Writer) {
