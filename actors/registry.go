@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -32,7 +33,20 @@ func (s *Shard) forget(u *user) {
 	}
 	if s.users[u.id] == u {
 		delete(s.users, u.id)
+		s.shrink()
 	}
+}
+
+// manyUsers is from how many users on the registry is made anew when most have gone: a map keeps the size it once had.
+const manyUsers = 1 << 14
+
+func (s *Shard) shrink() {
+	if s.mostUsers < manyUsers || len(s.users) > s.mostUsers/8 {
+		return
+	}
+	fewer := make(map[protocol.UserID]*user, len(s.users)) // maps.Clone would keep the size
+	maps.Copy(fewer, s.users)
+	s.users, s.mostUsers = fewer, len(fewer)
 }
 
 // startSeq returns the first seq of a new actor: above all that the user's former actors gave out.

@@ -41,6 +41,7 @@ type Shard struct {
 	now          time.Duration
 	ticked       bool // now is of this turn
 	users        map[protocol.UserID]*user
+	mostUsers    int   // since users was made
 	latest       *user // who was looked for last; mail to a user comes in runs
 	spawning     *user
 	runnable     []*user

@@ -91,6 +91,7 @@ func (s *Shard) userFor(id protocol.UserID) *user {
 	u.delivery.init(u, s.bounds(), &s.pool)
 	u.timer.Fire = u.fire
 	s.users[id] = u
+	s.mostUsers = max(s.mostUsers, len(s.users))
 	s.spawning = u
 	pid, err := s.broker.system.Root.SpawnNamed(s.props, s.userName)
 	if err != nil { // the host has taken that name
