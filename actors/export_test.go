@@ -44,7 +44,7 @@ func (b *Broker) Remembered(id protocol.UserID) int {
 	n := make(chan int, 1)
 	s.Post(jobFunc(func() {
 		if u := s.users[id]; u != nil && u.delivery.recents != nil {
-			n <- len(u.delivery.recents.byID)
+			n <- len(u.delivery.recents.byID) + u.delivery.recents.settled.len()
 			return
 		}
 		n <- 0

@@ -6,9 +6,6 @@ import (
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
 
-// maxSettledIDs is for how many settled envelopes with an id an actor still recognises a repeat.
-const maxSettledIDs = 1024
-
 // digestSeed keeps senders from constructing two payloads of one digest.
 var digestSeed = maphash.MakeSeed()
 
@@ -18,7 +15,7 @@ type idKey struct {
 	id   string
 }
 
-// remembered is an envelope with an id that its recipient's actor holds, or settled lately.
+// remembered is an envelope with an id that its recipient's actor holds.
 type remembered struct {
 	idKey
 	digest uint64 // of the payload
@@ -32,19 +29,26 @@ type remembered struct {
 }
 
 // recents recognises repeats: of the envelopes held or placed, of those that went to the store after that, and of the
-// last maxSettledIDs confirmed, but for those that nobody can repeat. What went to the store at once is the store's to recognise. A nil *recents is empty.
+// last that were confirmed, but for those that nobody can repeat. What went to the store at once is the store's to
+// recognise. A nil *recents is empty.
 type recents struct {
-	byID    map[idKey]*remembered
-	stored  []*remembered // in the store, or on the way there, from the outbox; not settled
-	settled []*remembered // a ring
-	oldest  int
+	byID    map[idKey]*remembered // not settled
+	stored  []*remembered         // in the store, or on the way there, from the outbox; not settled
+	settled settledIDs
 }
 
+// get returns the envelope of an identity, nil if none is known. Of a settled one there is only a copy.
 func (r *recents) get(from protocol.UserID, id []byte) *remembered {
 	if r == nil || len(id) == 0 {
 		return nil
 	}
-	return r.byID[idKey{from, string(id)}]
+	if m := r.byID[idKey{from, string(id)}]; m != nil {
+		return m
+	}
+	if digest, ok := r.settled.find(hashID(from, id)); ok {
+		return &remembered{idKey: idKey{from, string(id)}, digest: digest, safe: true, done: true}
+	}
+	return nil
 }
 
 // add remembers an envelope; a former one of the same identity is forgotten.
@@ -82,30 +86,16 @@ func (r *recents) settleKept(seq uint64, gone func(*remembered)) {
 	r.stored = rest
 }
 
-// forget lets go of an envelope.
-func (r *recents) forget(m *remembered) {
-	if r.byID[m.idKey] == m {
-		delete(r.byID, m.idKey)
-	}
-}
-
-// settle notes that the envelope was confirmed. The oldest settled one is forgotten for it when there are too many.
+// settle notes that the envelope was confirmed.
 func (r *recents) settle(m *remembered) {
 	m.safe, m.link, m.done = true, nil, true
 	if r.byID[m.idKey] != m {
 		return
 	}
-	if m.once {
-		delete(r.byID, m.idKey)
-		return
+	delete(r.byID, m.idKey)
+	if !m.once {
+		r.settled.add(hashID(m.from, []byte(m.id)), m.digest)
 	}
-	if len(r.settled) < maxSettledIDs {
-		r.settled = append(r.settled, m)
-		return
-	}
-	r.forget(r.settled[r.oldest])
-	r.settled[r.oldest] = m
-	r.oldest = (r.oldest + 1) % maxSettledIDs
 }
 
 func digest(payload []byte) uint64 { return maphash.Bytes(digestSeed, payload) }
