@@ -65,9 +65,10 @@ func TestSubmit_OutcomesFindTheirEnvelopes(t *testing.T) {
 	nobody := protocol.NewUserID([]byte("nobody"))
 	outcomes := make(map[protocol.UserID]chan error)
 	twice := func(to protocol.UserID, id string) {
-		outcomes[to] = make(chan error, 3)
+		outcome := make(chan error, 3)
+		outcomes[to] = outcome
 		for range 2 {
-			b.SubmitFunc(actors.Envelope{From: alice, To: to, Payload: "x", ID: id}, func(err error) { outcomes[to] <- err })
+			b.SubmitFunc(actors.Envelope{From: alice, To: to, Payload: "x", ID: id}, func(err error) { outcome <- err })
 		}
 	}
 	all := func(to protocol.UserID, want protocol.Code) {
@@ -88,7 +89,8 @@ func TestSubmit_OutcomesFindTheirEnvelopes(t *testing.T) {
 	for _, to := range []protocol.UserID{nobody, bob, carol} {
 		twice(to, "same")
 	}
-	b.SubmitFunc(actors.Envelope{From: alice, To: bob, Payload: "other", ID: "same"}, func(err error) { outcomes[bob] <- err })
+	outcome := outcomes[bob]
+	b.SubmitFunc(actors.Envelope{From: alice, To: bob, Payload: "other", ID: "same"}, func(err error) { outcome <- err })
 	if err := <-outcomes[bob]; actors.CodeOf(err) != protocol.CodeIDConflict {
 		t.Fatalf("another payload under an id on its way: %v", err)
 	}
