@@ -24,7 +24,7 @@ func TestSlowReaders_CostBoundedMemory(t *testing.T) {
 		"beyond the budget": {budget, readers, each, budget << 20 / 700},
 	}
 	if soak {
-		forms["with less than two KiB for each"] = form{16, readers, each, 20_000}
+		forms["with less than two KiB for each"] = form{16, readers, 20, 20_000}
 	}
 	for name, test := range forms {
 		t.Run(name, func(t *testing.T) { writeToSlow(t, test.budget, test.readers, test.each, test.window) })
