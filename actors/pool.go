@@ -77,7 +77,7 @@ func (p *pool) fit(b []byte) []byte {
 		return b
 	}
 	p.budget.used.Add(int64(len(b)))
-	smaller := append(make([]byte, 0, len(b))[:0:len(b)], b...)
+	smaller := append(make([]byte, 0, len(b)), b...)
 	p.put(b)
 	return smaller
 }
