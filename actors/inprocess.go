@@ -3,7 +3,6 @@ package actors
 import (
 	"bytes"
 	"encoding/binary"
-	"strconv"
 	"time"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
@@ -148,28 +147,4 @@ func decode(raw []byte) string {
 		return string(raw)
 	}
 	return string(protocol.Unescape(nil, raw))
-}
-
-// encode returns text as the content of a JSON string, with room for so many bytes more if nothing is escaped.
-func encode(text string, room int) []byte {
-	raw := make([]byte, 0, len(text)+room)
-	done := 0 // of text
-	for i := range len(text) {
-		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		raw = append(raw, text[done:i]...)
-		done = i + 1
-		if c >= ' ' {
-			raw = append(raw, '\\', c)
-			continue
-		}
-		raw = append(raw, `\u00`...)
-		if c < 16 {
-			raw = append(raw, '0')
-		}
-		raw = strconv.AppendUint(raw, uint64(c), 16)
-	}
-	return append(raw, text[done:]...)
 }

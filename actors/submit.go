@@ -83,7 +83,7 @@ func (b *Broker) hand(e Envelope, done func(error), patient bool) {
 	if j.id == "" {
 		j.id, j.once = b.newID(), true
 	}
-	raw := encode(e.Payload, len(j.id))
+	raw := protocol.Escape(make([]byte, 0, len(e.Payload)+len(j.id)), e.Payload)
 	if len(raw)+len(e.ID)+frameOverhead > b.config.limits.MaxMessage {
 		j.finish(&Error{Code: protocol.CodeMessageTooLarge})
 		return

@@ -182,29 +182,8 @@ func (s *Server) connect(ctx *fasthttp.RequestCtx) {
 		s.failed(ctx, "connect", err)
 		return
 	}
-	reply(ctx, forever, append(appendKey(append(appendUser(nil, id), `,"publicKey":`...), key), '}'))
-}
-
-// appendKey appends a key as a JSON string. It is UTF-8 without control characters but CR, LF and TAB, so an escape has
-// two bytes: package json has six for some characters that only markup takes for more, and a stranger's key of them would
-// make a large answer of a small request.
-func appendKey(dst, key []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range key {
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
+	answer := protocol.Escape(append(appendUser(nil, id), `,"publicKey":"`...), key)
+	reply(ctx, forever, append(answer, `"}`...))
 }
 
 // appendUser appends the beginning of a JSON object that names a user. The reference client reads "user".

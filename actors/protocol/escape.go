@@ -135,6 +135,34 @@ func Unescape(dst, raw []byte) []byte {
 	}
 }
 
+// Escape appends text, valid UTF-8, as the content of a JSON string, with as few escapes as JSON allows: escaped bytes count
+// against limits, and package json escapes what only markup needs too, so that a short text may become six times as long.
+func Escape[T string | []byte](dst []byte, text T) []byte {
+	const hex = "0123456789abcdef"
+	done := 0 // of text
+	for i := range len(text) {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[done:i]...)
+		done = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(dst, text[done:]...)
+}
+
 // EchoTo cuts to, the content of a JSON string, to what an error repeats of it: at most MaxEcho bytes, and no
 // character and no escape sequence cut in two. nil stays nil.
 func EchoTo(to []byte) []byte {

@@ -142,31 +142,7 @@ func appendRecv(dst []byte, seq uint64) []byte {
 	return append(strconv.AppendUint(append(dst, `{"type":"recv","seq":`...), seq, 10), '}')
 }
 
-// appendString appends valid UTF-8 as a JSON string with as few escapes as JSON allows: escaped bytes count against
-// the server's limit, and encoding/json escapes what only HTML needs.
+// appendString appends valid UTF-8 as a JSON string.
 func appendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	from := 0
-	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		from = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(append(dst, s[from:]...), '"')
+	return append(protocol.Escape(append(dst, '"'), s), '"')
 }
