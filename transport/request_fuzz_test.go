@@ -45,20 +45,22 @@ func FuzzRequest(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	peer := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
+	broker := newAccounts()
+	s, err := transport.New(broker, transport.Options{RateLogins: -1, Log: testLog()})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, input []byte) {
-		broker := newAccounts()
-		s, err := transport.New(broker, transport.Options{RateLogins: -1, Log: testLog()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		clear(broker.keys)
 		var ctx fasthttp.RequestCtx
 		ctx.Init(new(fasthttp.Request), peer, nil)
 		if err := ctx.Request.ReadLimitBody(bufio.NewReaderSize(bytes.NewReader(input), 18<<10), 64<<10); err != nil {
 			s.ErrorHandler()(&ctx, err)
 		} else {
-			target := string(ctx.Request.Header.RequestURI()) // before the handler makes another of it
+			// Before the handler makes others of them.
+			target, host := string(ctx.Request.Header.RequestURI()), string(ctx.Request.Header.Host())
 			s.Handler()(&ctx)
-			checkStored(t, target, &ctx, broker)
+			checkStored(t, target, host, &ctx, broker)
 		}
 		checkAnswer(t, &ctx.Response)
 	})
@@ -99,21 +101,25 @@ func checkAnswer(t *testing.T, r *fasthttp.Response) {
 	}
 }
 
-// checkStored compares the key that was stored with the one in the target, as net/url decodes it.
-func checkStored(t *testing.T, target string, ctx *fasthttp.RequestCtx, broker *accounts) {
+// checkStored compares the key that was stored with the one in the target, as net/url decodes it. Nothing may be stored for
+// a target that names another host than the Host header.
+func checkStored(t *testing.T, target, host string, ctx *fasthttp.RequestCtx, broker *accounts) {
 	t.Helper()
 	if !ctx.IsGet() {
 		return
 	}
-	if !strings.HasPrefix(target, "/") {
-		_, rest, _ := strings.Cut(target, "://")
-		_, rest, _ = strings.Cut(rest, "/")
-		target = "/" + rest
-	}
 	path, _, _ := strings.Cut(target, "?")
+	deceptive := false
+	if !strings.HasPrefix(path, "/") {
+		_, rest, _ := strings.Cut(path, "://")
+		named, rest, _ := strings.Cut(rest, "/")
+		a, ok := protocol.Authority(named)
+		b, _ := protocol.Authority(host)
+		path, deceptive = "/"+rest, !ok || a != b
+	}
 	raw, isLogin := strings.CutPrefix(path, "/login/")
 	key, err := url.PathUnescape(raw)
-	stored := isLogin && err == nil && protocol.CheckKey([]byte(key)) == protocol.CodeNone
+	stored := isLogin && !deceptive && err == nil && protocol.CheckKey([]byte(key)) == protocol.CodeNone
 	if got, is := broker.keys[protocol.NewUserID([]byte(key))]; stored != is || stored && got != key || !stored && len(broker.keys) > 0 {
 		t.Fatalf("%q stored %q, want %q %v", target, broker.keys, key, stored)
 	}

@@ -97,10 +97,14 @@ func TestCheckLogs_BelievesPromisesOnly(t *testing.T) {
 	}
 }
 
+// FuzzCheckLogs reads logs of any bytes, with a chunk of any content behind them whose checksum is right.
 func FuzzCheckLogs(f *testing.F) {
-	f.Add([]byte{}, uint32(1))
-	f.Add(make([]byte, logBlock+40), uint32(0))
-	f.Fuzz(func(t *testing.T, data []byte, number uint32) {
+	f.Add([]byte{}, uint32(1), uint64(0), "")
+	f.Add(make([]byte, 50), uint32(7), uint64(1), "behind a hole")
+	f.Add(appendChunk(nil, 7, 0, "first"), uint32(7), uint64(24), "second")
+	f.Add(make([]byte, logBlock+40), uint32(0), uint64(1<<63), "in another block")
+	f.Fuzz(func(t *testing.T, data []byte, number uint32, synced uint64, payload string) {
+		data = appendChunk(data, number, synced, payload)
 		end := logEnd(data, number)
 		if end < 0 || end > len(data)+chunkHeader {
 			t.Fatalf("end %d of %d bytes", end, len(data))

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
@@ -24,6 +25,14 @@ func once(c net.Conn) client.Option {
 		}
 		return conn, err
 	})
+}
+
+// inBubble has a fuzz target run on a clock of its own: a client that is left in the middle of something waits, and that
+// takes no time.
+func inBubble(fn func(t *testing.T, data []byte)) func(t *testing.T, data []byte) {
+	return func(t *testing.T, data []byte) {
+		synctest.Test(t, func(t *testing.T) { fn(t, data) })
+	}
 }
 
 // FuzzOpening feeds a client that can prove its key what a server might say in place of a challenge and ready. A client
@@ -47,7 +56,7 @@ func FuzzOpening(f *testing.F) {
 	f.Add(append(challenge, ready(false)...))
 	f.Add(text(`{"type":"challenge","alg":"ed25519","epk":"","nonce":"","exp":-1}`))
 	f.Add(text(`{"type":"error","code":"PROOF_REQUIRED","error":"x"}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(inBubble(func(t *testing.T, data []byte) {
 		ours, theirs := net.Pipe()
 		done := make(chan struct{})
 		go func() {
@@ -66,7 +75,7 @@ func FuzzOpening(f *testing.F) {
 			finish(t, c)
 		}
 		<-done
-	})
+	}))
 }
 
 // FuzzLoginAnswer feeds a client what a server might answer to a login: the id is never another than the key's.
@@ -78,7 +87,7 @@ func FuzzLoginAnswer(f *testing.F) {
 			f.Add([]byte("HTTP/1.1 " + status + "\r\nRetry-After: 1\r\nLocation: http://x\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" + body))
 		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(inBubble(func(t *testing.T, data []byte) {
 		ours, theirs := net.Pipe()
 		done := make(chan struct{})
 		go func() {
@@ -96,5 +105,5 @@ func FuzzLoginAnswer(f *testing.F) {
 			t.Errorf("%q is taken for the id of %s", got, key)
 		}
 		<-done
-	})
+	}))
 }
