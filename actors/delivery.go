@@ -71,6 +71,7 @@ type holding struct {
 // stored and page, in the order of the calls.
 type deliveryPort interface {
 	owner() protocol.UserID
+	bounds() *Delivery
 	seq() (uint64, bool)                    // the next seq; false when none may be given out now
 	clock() (now time.Duration, wall int64) // since the shard's start, and in milliseconds since the epoch
 	storeDown() bool
@@ -98,23 +99,12 @@ type deliveryPort interface {
 //   - placed is the highest seq in the outbox or confirmed; what the store holds for the conn is beyond it.
 //   - a user goes live only when the store is known to hold nothing beyond placed and no append is under way.
 type delivery struct {
-	port   deliveryPort
-	bounds *Delivery
-	pool   *pool
-	out    *outbox   // vacant while nothing is unconfirmed
-	held   *holding  // nil while nothing is held
-	open   *appendOp // filled during a turn
-
-	recents *recents // nil until an envelope with an id comes
-
-	placed    uint64
-	confirmed uint64 // all up to here is confirmed
-	written   uint64 // all up to here has been on the wire to some conn
-	storedTo  uint64 // highest seq that was parked with success
-	parkedTo  uint64 // highest seq that was parked
-	readTo    uint64 // parkedTo when the read under way was asked for
-	parking   int32  // envelopes not in the outbox whose append is under way
-	appends   int32  // appends under way
+	port     deliveryPort
+	pool     *pool
+	out      *outbox  // vacant while nothing is unconfirmed
+	recents  *recents // nil until an envelope with an id comes
+	placed   uint64
+	storedTo uint64 // highest seq that was parked with success
 
 	mode      mode
 	known     bool // the store holds nothing beyond placed and storedTo
@@ -126,11 +116,20 @@ type delivery struct {
 	begun       bool // a page was read
 	toldDrained bool
 	fence       fence
+
+	confirmed uint64    // all up to here is confirmed
+	held      *holding  // nil while nothing is held
+	open      *appendOp // filled during a turn
+	written   uint64    // all up to here has been on the wire to some conn
+	parkedTo  uint64    // highest seq that was parked
+	readTo    uint64    // parkedTo when the read under way was asked for
+	parking   int32     // envelopes not in the outbox whose append is under way
+	appends   int32     // appends under way
 }
 
 // init makes the state of a user without a conn.
-func (d *delivery) init(port deliveryPort, bounds *Delivery, p *pool) {
-	*d = delivery{port: port, bounds: bounds, pool: p, out: vacant}
+func (d *delivery) init(port deliveryPort, p *pool) {
+	*d = delivery{port: port, pool: p, out: vacant}
 }
 
 // attach begins delivery to a new conn. The former one is gone already.
@@ -184,7 +183,7 @@ func (d *delivery) submit(a *arrival) {
 		d.spill()
 		d.mode, d.relieving = draining, burden
 	case catching:
-		if d.held == nil || len(d.held.list) < maxUnconfirmed && d.held.size+len(a.payload)+frameOverhead <= d.bounds.OutboxBytes {
+		if d.held == nil || len(d.held.list) < maxUnconfirmed && d.held.size+len(a.payload)+frameOverhead <= d.port.bounds().OutboxBytes {
 			d.hold(a)
 			return
 		}

@@ -16,8 +16,8 @@ func (w *world) check(*rapid.T) {
 	if w.d.out.len() > 2*maxUnconfirmed+maxUnacked || w.d.holds() > maxUnconfirmed {
 		w.t.Fatalf("%d unconfirmed and %d held", w.d.out.len(), w.d.holds())
 	}
-	if n := w.d.out.bytes(); n > 3*w.bounds.OutboxBytes+maxUnacked*2*frameOverhead {
-		w.t.Fatalf("%d bytes in an outbox of %d", n, w.bounds.OutboxBytes)
+	if n := w.d.out.bytes(); n > 3*w.settings.OutboxBytes+maxUnacked*2*frameOverhead {
+		w.t.Fatalf("%d bytes in an outbox of %d", n, w.settings.OutboxBytes)
 	}
 	if w.meter.pending != int64(w.d.out.len()) {
 		w.t.Fatalf("%d pending are counted, %d are in the outbox", w.meter.pending, w.d.out.len())

@@ -13,13 +13,13 @@ import (
 
 // world is everything around one delivery state. It is its port.
 type world struct {
-	t      *rapid.T
-	d      *delivery
-	pool   pool
-	meter  meter
-	bounds Delivery
-	self   protocol.UserID
-	from   [3]protocol.UserID
+	t        *rapid.T
+	d        *delivery
+	pool     pool
+	meter    meter
+	settings Delivery
+	self     protocol.UserID
+	from     [3]protocol.UserID
 
 	now     uint32
 	nextSeq uint64
@@ -120,10 +120,10 @@ func (s *worldStore) confirm(seq uint64) {
 
 func newWorld(t *rapid.T) *world {
 	w := &world{
-		t: t, bounds: DefaultDelivery(), sent: map[string]*worldMail{}, seen: map[string]int{}, has: map[string]bool{}, again: map[string]bool{}, expired: map[string]bool{}, seqOf: map[string]uint64{},
+		t: t, settings: DefaultDelivery(), sent: map[string]*worldMail{}, seen: map[string]int{}, has: map[string]bool{}, again: map[string]bool{}, expired: map[string]bool{}, seqOf: map[string]uint64{},
 		self: protocol.NewUserID([]byte("self")), nextSeq: 1000,
 	}
-	w.bounds.OutboxBytes = rapid.SampledFrom([]int{64, 400, 4000}).Draw(t, "outbox")
+	w.settings.OutboxBytes = rapid.SampledFrom([]int{64, 400, 4000}).Draw(t, "outbox")
 	w.store.quota = rapid.SampledFrom([]int{5, 50, 100000}).Draw(t, "quota")
 	for i := range w.from {
 		w.from[i] = protocol.NewUserID(fmt.Append(nil, "sender", i))
@@ -138,7 +138,7 @@ func (w *world) fresh() {
 	w.meter = meter{}
 	w.pool = pool{budget: &budget{limit: 1 << 40}, meter: &w.meter}
 	w.d = &delivery{}
-	w.d.init(w, &w.bounds, &w.pool)
+	w.d.init(w, &w.pool)
 	w.queue, w.replies, w.conn = nil, nil, nil
 	w.epoch++
 }
@@ -147,6 +147,7 @@ func (w *world) fresh() {
 
 func (w *world) seq() (uint64, bool)    { w.nextSeq++; return w.nextSeq, true }
 func (w *world) owner() protocol.UserID { return w.self }
+func (w *world) bounds() *Delivery      { return &w.settings }
 func (w *world) clock() (time.Duration, int64) {
 	return time.Duration(w.now) * time.Millisecond, int64(w.now) + 1e9
 }

@@ -61,8 +61,8 @@ func (d *delivery) next() {
 	}
 	// More than a v1 client's window is read ahead: it is sent as the window moves, without the store's delay in between.
 	count := min(maxUnconfirmed-d.out.len(), 2*maxUnacked)
-	space := d.bounds.OutboxBytes - d.out.bytes()
-	if d.out.len() > 0 && (count < maxUnacked/2 || space < d.bounds.OutboxBytes/2) {
+	space := d.port.bounds().OutboxBytes - d.out.bytes()
+	if d.out.len() > 0 && (count < maxUnacked/2 || space < d.port.bounds().OutboxBytes/2) {
 		return
 	}
 	page := maxPage

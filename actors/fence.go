@@ -19,11 +19,12 @@ const (
 // fence is the Ping that confirms on the plain profile. At most one is in flight, so whichever of several Pings a
 // client answers, the answer is to the same payload.
 type fence struct {
-	nonce  uint64        // 8 random bytes of the conn
-	seq    uint64        // of the fence in flight, 0 for none
-	last   time.Duration // when the last one was written
-	since  time.Duration // when the first data after it was written, 0 for none
-	urgent bool          // a v1 sender waits
+	nonce  uint64 // 8 random bytes of the conn
+	seq    uint64 // of the fence in flight, 0 for none
+	last   stamp  // when the last one was written
+	since  stamp  // when the first data after it was written
+	behind bool   // there is such data
+	urgent bool   // a v1 sender waits
 }
 
 // ride appends a fence to the outbox if one is due, so that it leaves in the same write as the data before it.
@@ -33,22 +34,22 @@ func (d *delivery) ride(now time.Duration) {
 		return
 	}
 	due := f.urgent || d.pastBound() || d.out.unsentEntries() >= fenceBurst ||
-		now >= d.fenceDue() || d.out.unsent() > 0 && now-f.last >= d.bounds.ConfirmInterval
+		now >= d.fenceDue(now) || d.out.unsent() > 0 && f.last.age(now) >= d.port.bounds().ConfirmInterval
 	if !due {
 		return
 	}
 	seq := d.out.last().seq
 	var frame [2 + fenceBytes]byte
 	d.out.ride(d.pool, appendFence(frame[:0], f.nonce, seq))
-	f.seq, f.last, f.since, f.urgent = seq, now, 0, false
+	f.seq, f.last, f.behind, f.urgent = seq, stampOf(now), false, false
 }
 
 // fenced notes that an envelope was put into the outbox. Past the bound its fence follows at once, not
 // only behind all that the turn brings: who is cut before the end of a long page has confirmed its beginning.
 func (d *delivery) fenced(now time.Duration, m *remembered) {
 	f := &d.fence
-	if f.since == 0 {
-		f.since = now
+	if !f.behind {
+		f.behind, f.since = true, stampOf(now)
 	}
 	f.urgent = f.urgent || m != nil && m.link != nil
 	if d.pastBound() {
@@ -62,11 +63,11 @@ func (d *delivery) pastBound() bool {
 }
 
 // fenceDue returns when a fence is to go alone, 0 for never.
-func (d *delivery) fenceDue() time.Duration {
+func (d *delivery) fenceDue(now time.Duration) time.Duration {
 	if d.profile != Plain || d.out.len() == 0 || d.fence.seq != 0 {
 		return 0
 	}
-	return d.fence.since + fenceAlone
+	return d.fence.since.time(now) + fenceAlone
 }
 
 // pong takes a Pong and reports whether it answers the fence in flight: only then it confirms.

@@ -52,21 +52,29 @@ type Link struct {
 	order    uint32 // of its beginning; 0: unknown
 	lastSeen stamp
 	stopped  stamp // since when paused
-	missed   uint8 // liveness Pings in a row without a frame
 	waste    int16 // frames that were good for nothing since Waste was called; below zero, what may still come free
+	missed   uint8 // liveness Pings in a row without a frame
 
+	phase   linkPhase
 	profile Profile
 	proven  bool
 	paused  bool
 	busy    bool // the conn takes nothing until Writable
 	queued  bool // in shard.dirty
-	closing bool // conn.Close was called: nothing is written any more
-	dead    bool // Detach was called
 	counted bool // among the attached
 	ctlCut  bool // ctl begins within a frame
 
 	id protocol.UserID
 }
+
+// linkPhase is how far a Link has come. It only goes on.
+type linkPhase uint8
+
+const (
+	linkOpen    linkPhase = iota
+	linkClosing           // conn.Close was called: nothing is written any more
+	linkDead              // Detach was called
+)
 
 // mostOvertaken bounds how many conns may have begun after one and still be attached before it: so a conn that has stayed
 // until the numbers have wrapped around is not taken for a newer one.
@@ -98,7 +106,7 @@ func (l *Link) ticket() uint32 {
 
 // Submit sends an envelope. Its outcome comes back by itself: as credit, and as an error or ack frame to this conn.
 func (l *Link) Submit(s *Submission) {
-	if l.dead {
+	if l.phase == linkDead {
 		return
 	}
 	sh := l.shard
@@ -112,7 +120,7 @@ func (l *Link) Submit(s *Submission) {
 // Refuse answers a frame that is no valid envelope with an error, in order with the answers to the frames before it.
 // to is raw JSON string content, cut to what may be echoed; id is v1's, decoded; nil where the frame had none.
 func (l *Link) Refuse(code protocol.Code, to, id []byte) {
-	if l.dead || l.closing {
+	if l.phase != linkOpen {
 		return
 	}
 	l.shard.refused(code, l.id)
@@ -125,7 +133,7 @@ func (l *Link) Refuse(code protocol.Code, to, id []byte) {
 func (l *Link) Fail(code protocol.Code, close protocol.CloseCode) {
 	u := l.user
 	l.end(code, close, false)
-	if u != nil && !l.dead {
+	if u != nil && l.phase != linkDead {
 		u.push(l.shard.letter(letter{kind: letterDetach, link: l}))
 	}
 }
@@ -143,7 +151,7 @@ func (l *Link) expel(code protocol.Code, close protocol.CloseCode) {
 // end writes the last frames: the rest of the frame that was cut, the answers, an error, the close. With accept, what
 // the remote sends until its own close still counts.
 func (l *Link) end(code protocol.Code, close protocol.CloseCode, accept bool) {
-	if l.dead || l.closing {
+	if l.phase != linkOpen {
 		return
 	}
 	last := l.remainder()
@@ -152,7 +160,7 @@ func (l *Link) end(code protocol.Code, close protocol.CloseCode, accept bool) {
 		last = protocol.AppendFrame(last, protocol.OpText, l.errorFrame(code, nil, nil))
 	}
 	last = protocol.AppendClose(last, close)
-	l.closing = true
+	l.phase = linkClosing
 	l.dropControl()
 	l.window = nil
 	l.hangUp(close, last, accept)
@@ -163,7 +171,7 @@ func (l *Link) Alive() { l.lastSeen, l.missed = stampOf(l.shard.Now()), 0 }
 
 // Ping answers the remote's Ping with a Pong.
 func (l *Link) Ping(payload []byte) {
-	if l.dead || l.closing || len(l.ctl) > l.shard.bounds().OutboxBytes {
+	if l.phase != linkOpen || len(l.ctl) > l.shard.bounds().OutboxBytes {
 		return // a remote that pings without reading the Pongs gets no more of them
 	}
 	l.control(protocol.AppendFrame(nil, protocol.OpPong, payload))
@@ -172,7 +180,7 @@ func (l *Link) Ping(payload []byte) {
 // Pong takes the remote's Pong: it confirms if it answers the fence. payload stays valid until the turn ends.
 func (l *Link) Pong(payload []byte) {
 	switch {
-	case l.dead:
+	case l.phase == linkDead:
 	case l.user == nil || len(payload) != fenceBytes:
 		l.weigh(0)
 	default:
@@ -182,7 +190,7 @@ func (l *Link) Pong(payload []byte) {
 
 // Recv takes a v1 recv frame, cumulative up to seq.
 func (l *Link) Recv(seq uint64) {
-	if l.user != nil && !l.dead {
+	if l.user != nil && l.phase != linkDead {
 		l.user.push(l.shard.letter(letter{kind: letterRecv, link: l, seq: seq, ticket: l.ticket()}))
 	}
 }
@@ -206,17 +214,17 @@ func (l *Link) weigh(n int) {
 func (l *Link) Writable() {
 	l.busy = false
 	l.touch()
-	if l.user != nil && !l.dead {
+	if l.user != nil && l.phase != linkDead {
 		l.user.push(l.shard.letter(letter{kind: letterWritable, link: l}))
 	}
 }
 
 // Detach says that the conn is gone. The Link is dead after it: the conn is not called again.
 func (l *Link) Detach() {
-	if l.dead {
+	if l.phase == linkDead {
 		return
 	}
-	l.dead = true
+	l.phase = linkDead
 	if l.counted {
 		l.shard.count(statDetached, 1)
 	}
@@ -236,7 +244,7 @@ func (l *Link) settle(ticket uint32, size int, code protocol.Code, frame []byte)
 		l.inFlight--
 		l.size -= int32(size)
 	}
-	if l.dead || l.closing {
+	if l.phase != linkOpen {
 		return
 	}
 	at := ticket - l.settled
@@ -285,7 +293,7 @@ func (l *Link) errorFrame(code protocol.Code, to, id []byte) []byte {
 
 // answer queues an error or ack, a JSON text; it counts against the credit until it is written.
 func (l *Link) answer(text []byte) {
-	if text == nil || l.dead || l.closing {
+	if text == nil || l.phase != linkOpen {
 		return
 	}
 	l.owed++
@@ -305,7 +313,7 @@ const maxAnswers = 1 << 20
 
 // control queues a frame that is no answer.
 func (l *Link) control(frame []byte) {
-	if l.dead || l.closing {
+	if l.phase != linkOpen {
 		return
 	}
 	l.ctl = append(l.shard.pool.grow(l.ctl, len(frame)), frame...)
@@ -336,7 +344,7 @@ func (l *Link) used() int {
 
 // throttle pauses the conn when its credit is used up, or the broker's memory is.
 func (l *Link) throttle() {
-	if l.paused || l.dead {
+	if l.paused || l.phase == linkDead {
 		return
 	}
 	if messages, bytes := l.shard.credit(); l.used() < messages && int(l.size) < bytes {
@@ -354,7 +362,7 @@ func (l *Link) throttle() {
 
 // relax resumes a paused conn when half of its credit is back.
 func (l *Link) relax() {
-	if !l.paused || l.dead {
+	if !l.paused || l.phase == linkDead {
 		return
 	}
 	if messages, bytes := l.shard.credit(); messages == 0 || l.used() > messages/2 || int(l.size) > bytes/2 {

@@ -36,7 +36,7 @@ type letter struct {
 	arrival arrival
 }
 
-// batch is what a turn has for one actor, the one message of its one invocation.
+// batch is what a turn has for one actor, the one message of its one invocation. A shard has one, for the actor that runs.
 type batch struct {
 	first *letter
 }
@@ -50,7 +50,7 @@ func (b *batch) take() *letter {
 	return l
 }
 
-// mailbox is the queue of a user actor. It belongs to its shard: letters are linked in and run on the shard's
+// A user is its own mailbox, the queue of its actor. It belongs to its shard: letters are linked in and run on the shard's
 // goroutine without a lock. What others send to the PID goes through the shard's own queue. An empty one holds nothing,
 // so nothing of a burst stays.
 //
@@ -58,18 +58,6 @@ func (b *batch) take() *letter {
 // panicking; a nil message, on which the library's queue would spin for ever, is refused; what is left when the actor
 // stops goes back to the broker instead of vanishing; after a panic the actor is stopped within the turn, so no
 // successor can start before it has handed over what it holds.
-type mailbox struct {
-	shard   *Shard
-	invoker actor.MessageInvoker
-	head    *letter
-	tail    *letter
-	system  *systemMessage // the first
-	batch   batch
-	started bool
-	queued  bool // in the shard's run queue
-	failed  bool // panicked: only system messages are run
-	stopped bool // what comes now goes back to the broker
-}
 
 // systemMessage is a message of the library, which a mailbox takes before all letters.
 type systemMessage struct {
@@ -88,14 +76,21 @@ func (u *user) push(l *letter) {
 		u.shard.leftOver(u, l)
 		return
 	}
-	l.next = nil
-	if u.tail == nil {
-		u.head = l
+	if u.last == nil {
+		l.next = l
 	} else {
-		u.tail.next = l
+		l.next, u.last.next = u.last.next, l
 	}
-	u.tail = l
+	u.last = l
 	u.schedule()
+}
+
+// takeAll empties the mailbox. It returns the first letter; nil follows the last.
+func (u *user) takeAll() (first *letter) {
+	if u.last != nil {
+		first, u.last.next, u.last = u.last.next, nil, nil
+	}
+	return first
 }
 
 func (u *user) schedule() {
@@ -138,7 +133,7 @@ func (u *user) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher
 // Start implements actor.Mailbox.
 func (u *user) Start() {
 	u.started = true
-	if u.head != nil || u.system != nil {
+	if u.last != nil || u.system != nil {
 		u.schedule()
 	}
 }
@@ -195,10 +190,9 @@ func (u *user) run() {
 		u.handBack()
 		return
 	}
-	u.batch.first = u.head
-	u.head, u.tail = nil, nil
-	if u.batch.first != nil {
-		u.invoker.InvokeUserMessage(&u.batch)
+	if first := u.takeAll(); first != nil {
+		u.shard.batch.first = first
+		u.invoker.InvokeUserMessage(&u.shard.batch)
 	}
 }
 
@@ -223,10 +217,11 @@ func (u *user) stop() {
 	u.handBack()
 }
 
-// handBack returns the letters that the actor will not see to the broker, the rest of a batch first.
+// handBack returns the letters that the actor will not see to the broker, the rest of its batch first. A batch has a rest
+// only when the actor that runs has panicked.
 func (u *user) handBack() {
-	rest, queue := u.batch.first, u.head
-	u.batch.first, u.head, u.tail = nil, nil, nil
+	rest, queue := u.shard.batch.first, u.takeAll()
+	u.shard.batch.first = nil
 	for _, l := range []*letter{rest, queue} {
 		for l != nil {
 			next := l.next

@@ -136,7 +136,7 @@ func (s *Shard) meterNow() meter {
 	answer := make(chan meter, 1)
 	copied := func() meter {
 		m := s.meter
-		m.actors, m.paused = len(s.users), len(s.paused)
+		m.actors, m.paused = s.users.count, len(s.paused)
 		return m
 	}
 	if !s.Post(jobFunc(func() { answer <- copied() })) {

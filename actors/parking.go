@@ -52,7 +52,7 @@ func (d *delivery) park(a *arrival) {
 
 // expiry returns when an envelope of that time and ttl in seconds may be dropped.
 func (d *delivery) expiry(wall, ttl int64) int64 {
-	longest := d.bounds.TTL.Milliseconds()
+	longest := d.port.bounds().TTL.Milliseconds()
 	if ttl > 0 && ttl*1000 < longest {
 		longest = ttl * 1000
 	}

@@ -266,7 +266,7 @@ func (j *receiverJob) Run() {
 // tell passes on what the host has confirmed.
 func (r *Receiver) tell() {
 	r.posted.Store(false)
-	if r.link == nil || r.link.dead {
+	if r.link == nil || r.link.phase == linkDead {
 		return
 	}
 	r.link.Alive()

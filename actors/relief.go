@@ -84,7 +84,7 @@ func (s *Shard) relieveSome() bool {
 		return b.spilling.Load() > 0
 	}
 	most, list := 0, s.heavies[:0]
-	for _, u := range s.users {
+	for u := range s.users.all() {
 		if n := u.delivery.relievable(); n > 0 {
 			most = max(most, n)
 			list = append(list, heavy{u, n})
@@ -119,11 +119,11 @@ func (s *Shard) stuck(now time.Duration) {
 		return
 	}
 	most := 0
-	for _, u := range s.users {
+	for u := range s.users.all() {
 		most = max(most, u.stuck())
 	}
 	over := s.broker.budget.used.Load() - s.broker.budget.limit
-	for _, u := range s.users {
+	for u := range s.users.all() {
 		if n := u.stuck(); n > 0 && n >= most/2 && over > 0 {
 			over -= int64(n)
 			u.push(s.letter(letter{kind: letterExpel}))
@@ -133,7 +133,7 @@ func (s *Shard) stuck(now time.Duration) {
 
 // stuck returns how many bytes are kept for a conn that does not take them.
 func (u *user) stuck() int {
-	if u.link == nil || !u.link.busy || u.link.closing {
+	if u.link == nil || !u.link.busy || u.link.phase != linkOpen {
 		return 0
 	}
 	return cap(u.delivery.out.buf) + cap(u.link.ctl)
@@ -168,7 +168,7 @@ func (d *delivery) relievable() int {
 
 // fits says whether the outbox takes a payload of n bytes more. One envelope always fits, however large.
 func (d *delivery) fits(n int) bool {
-	return d.out.len() == 0 || d.out.len() < maxUnconfirmed && d.out.bytes()+n <= d.bounds.OutboxBytes
+	return d.out.len() == 0 || d.out.len() < maxUnconfirmed && d.out.bytes()+n <= d.port.bounds().OutboxBytes
 }
 
 // burdens says that n bytes more for this user, whose conn takes none, are to go to the store, with all there is. Where

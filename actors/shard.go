@@ -40,10 +40,10 @@ type Shard struct {
 	// Of the shard's goroutine.
 	now          time.Duration
 	ticked       bool // now is of this turn
-	users        map[protocol.UserID]*user
-	mostUsers    int   // since users was made
+	users        registry
 	latest       *user // who was looked for last; mail to a user comes in runs
 	spawning     *user
+	batch        batch // of the actor that runs
 	runnable     []*user
 	running      []*user
 	dirty        []*Link
@@ -83,7 +83,7 @@ type Shard struct {
 func newShard(b *Broker, index int) *Shard {
 	s := &Shard{
 		broker: b, index: index, userName: fmt.Sprintf("%suser@%d", b.config.prefix, index), done: make(chan struct{}),
-		users: make(map[protocol.UserID]*user), paused: make(map[*Link]struct{}),
+		paused:  make(map[*Link]struct{}),
 		parcels: make([]*parcel, b.config.shards), ops: make([][]*op, len(b.persisters)),
 	}
 	s.pool.budget, s.pool.meter = &b.budget, &s.meter

@@ -70,13 +70,13 @@ func (b *Broker) settled(ctx context.Context) bool {
 // leave closes all conns in order, and has none attached any more.
 func (s *Shard) leave() {
 	s.leaving = true
-	for _, u := range s.users {
+	for u := range s.users.all() {
 		u.push(s.letter(letter{kind: letterLeave}))
 	}
 }
 
 func (s *Shard) idle() bool {
-	for _, u := range s.users {
+	for u := range s.users.all() {
 		if u.state == loading || u.link != nil || !u.delivery.idle() {
 			return false
 		}
@@ -134,7 +134,7 @@ func (b *Broker) endShards(ctx context.Context) (lost, stuck int) {
 
 // end follows the last turn: it stops the shard's actors, and notes how many envelopes were in memory alone.
 func (s *Shard) end() {
-	for _, u := range s.users {
+	for u := range s.users.all() {
 		s.lost += u.delivery.unstored()
 		s.endUser(u)
 	}

@@ -23,23 +23,37 @@ const (
 // exist, or has no conn, nothing in memory and nothing under way. A user actor that leaves the registry first makes
 // sure that its mailbox is empty; it is not in the library's registry of names (see unlist), so
 // a successor never meets its name.
+//
+// There are very many of them. One takes five cache lines of 64 bytes, of which a message needs the first four; the order
+// of the fields is that of the lines. See TestUser_FitsItsCacheLines.
 type user struct {
-	mailbox
-	pid      *actor.PID
-	key      string
+	// Its mailbox: see mailbox.go.
+	shard   *Shard
+	invoker actor.MessageInvoker
+	last    *letter        // of a ring: the first follows it; nil for none
+	system  *systemMessage // the first
+	started bool
+	queued  bool // in the shard's run queue
+	failed  bool // panicked: only system messages are run
+	stopped bool // what comes now goes back to the broker
+
+	state    userState
+	locked   bool  // the id has proved possession of its key once: see lock.go
+	lockKept bool  // the store knows that too
+	locking  bool  // the store is being told
 	link     *Link // the conn mail goes to
 	waits    *waits
-	nextSeq  uint64
-	idleAt   time.Duration // since when there has been nothing to do
-	timer    Timer
-	delivery delivery
 
+	delivery delivery // three lines, but for what follows
+	nextSeq  uint64
+	timer    Timer
+
+	pid      *actor.PID
+	key      string
+	namesake *user // in the registry, whose id has the same prefix; nil for most
 	id       protocol.UserID
-	epoch    uint32 // of the conn: pages asked for before it came are void
-	state    userState
-	locked   bool // the id has proved possession of its key once: see lock.go
-	lockKept bool // the store knows that too
-	locking  bool // the store is being told
+	epoch    uint32        // of the conn: pages asked for before it came are void
+	idleAt   time.Duration // without a conn: since when there has been nothing to do
 }
 
 // waits is what a user has only while it waits for the store; most have none.
@@ -82,16 +96,15 @@ func (s *Shard) userFor(id protocol.UserID) *user {
 	if u := s.latest; u != nil && u.id == id {
 		return u
 	}
-	if u := s.users[id]; u != nil {
+	if u := s.users.get(id); u != nil {
 		s.latest = u
 		return u
 	}
 	u := &user{id: id, nextSeq: s.startSeq()}
 	u.shard = s
-	u.delivery.init(u, s.bounds(), &s.pool)
+	u.delivery.init(u, &s.pool)
 	u.timer.Fire = u.fire
-	s.users[id] = u
-	s.mostUsers = max(s.mostUsers, len(s.users))
+	s.users.add(u)
 	s.spawning = u
 	pid, err := s.broker.system.Root.SpawnNamed(s.props, s.userName)
 	if err != nil { // the host has taken that name
@@ -234,14 +247,16 @@ func (u *user) refuse(l *Link, code protocol.Code) {
 
 // submit takes in an envelope for this user.
 func (u *user) submit(a *arrival) {
-	u.idleAt = u.shard.now
+	if u.link == nil {
+		u.idleAt = u.shard.now
+	}
 	u.delivery.submit(a)
 }
 
 // attach makes l the user's conn if it may be: after the lock that its proof calls for.
 func (u *user) attach(l *Link) {
 	switch {
-	case l.dead || l.closing:
+	case l.phase != linkOpen:
 	case u.shard.leaving:
 		l.expel(protocol.CodeNone, protocol.CloseTryAgain)
 	case !l.proven && u.mustProve():

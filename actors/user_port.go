@@ -23,6 +23,8 @@ func (u *user) seq() (uint64, bool) {
 
 func (u *user) owner() protocol.UserID { return u.id }
 
+func (u *user) bounds() *Delivery { return u.shard.bounds() }
+
 func (u *user) clock() (time.Duration, int64) { return u.shard.now, u.shard.broker.wall(u.shard.now) }
 
 func (u *user) storeDown() bool { return u.shard.broker.storeDown.Load() }
@@ -72,7 +74,7 @@ func (s sender) user() (id protocol.UserID) {
 // settle runs on the shard of the sender's conn.
 func (s sender) settle(code protocol.Code, to protocol.UserID, id []byte) {
 	var frame []byte
-	if code != protocol.CodeNone && !s.link.dead {
+	if code != protocol.CodeNone && s.link.phase != linkDead {
 		var text [protocol.UserIDLen]byte
 		frame = s.link.errorFrame(code, to.AppendTo(text[:0]), id)
 	}

@@ -48,7 +48,7 @@ func (u *user) deadline() time.Duration {
 		earlier(u.idleAt + lingerAway)
 		return due
 	}
-	earlier(u.delivery.fenceDue())
+	earlier(u.delivery.fenceDue(u.shard.now))
 	earlier(u.spillDue())
 	earlier(u.livenessDue())
 	if w != nil {
@@ -106,7 +106,7 @@ func (u *user) tickConn(now time.Duration) {
 	if due := u.spillDue(); due > 0 && now >= due {
 		u.spill()
 	}
-	if due := u.delivery.fenceDue(); due > 0 && now >= due {
+	if due := u.delivery.fenceDue(now); due > 0 && now >= due {
 		u.link.touch()
 	}
 	if due := u.livenessDue(); due > 0 && now >= due {
@@ -148,7 +148,7 @@ func (u *user) spill() {
 // ours, until that has lasted for the idle timeout.
 func (u *user) livenessDue() time.Duration {
 	l := u.link
-	if l.closing {
+	if l.phase != linkOpen {
 		return 0
 	}
 	idle := u.shard.bounds().IdleTimeout

@@ -10,7 +10,7 @@ const maxGather = 64 << 10
 // flush writes what the conn takes.
 func (l *Link) flush() {
 	l.queued = false
-	if l.busy || l.dead || l.closing {
+	if l.busy || l.phase != linkOpen {
 		return
 	}
 	u := l.user
@@ -20,7 +20,7 @@ func (l *Link) flush() {
 	}
 	d := &u.delivery
 	d.ride(l.shard.now)
-	for !l.busy && !l.dead {
+	for !l.busy && l.phase != linkDead {
 		from, limit := d.out.sent, d.sendLimit()
 		switch {
 		case from >= limit && len(l.ctl) == 0:

@@ -138,7 +138,7 @@ func TestRun_FindsWhatAServerDoesWrong(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			cfg := short(load.Oneway)
-			cfg.Server, cfg.Users, cfg.Rate, cfg.Patience = (&relay{wrong: wrong}).start(t), 4, 500, 200*time.Millisecond
+			cfg.Server, cfg.Users, cfg.Rate, cfg.Patience = (&relay{wrong: wrong}).start(t), 4, 500, 2*time.Second
 			r, err := load.Run(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -161,7 +161,7 @@ func TestRun_FindsMessagesOutOfOrder(t *testing.T) {
 		r.held = nil
 	}
 	cfg := short(load.Oneway)
-	cfg.Server, cfg.Users, cfg.Rate, cfg.Patience = (&relay{wrong: swap}).start(t), 2, 500, 200*time.Millisecond
+	cfg.Server, cfg.Users, cfg.Rate, cfg.Patience = (&relay{wrong: swap}).start(t), 2, 500, 2*time.Second
 	r, err := load.Run(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
