@@ -85,12 +85,7 @@ func (t *connSet) cut() {
 // open starts a WebSocket connection on a socket that has been upgraded.
 func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte) {
 	s.conns.add()
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		tcp.SetKeepAlive(false) // liveness is the broker's, with Pings
-		if s.opts.SendBuffer > 0 {
-			tcp.SetWriteBuffer(s.opts.SendBuffer)
-		}
-	}
+	s.tune(nc)
 	shard := s.broker.ShardFor(hs.id)
 	c := conn{loop: s.loopFor(shard), count: count, id: hs.id, order: hs.order}
 	if hs.profile == actors.V1 {
@@ -108,6 +103,19 @@ func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte)
 	st := newStream(c, nc, early)
 	s.conns.remember(st)
 	st.post((*connJob)(&st.conn))
+}
+
+// tune sets the socket of a connection up for a WebSocket.
+func (s *Server) tune(nc net.Conn) {
+	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
+		nc = wrapped.NetConn()
+	}
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	tcp.SetKeepAlive(false)             // liveness is the broker's, with Pings
+	boundUnsent(tcp, s.opts.SendBuffer) // where it fails, the socket is closed already
 }
 
 // closed takes a conn out of the counts. Its socket is closed already, or else the next one might find no descriptor.

@@ -62,8 +62,9 @@ type Options struct {
 	WriteTimeout time.Duration
 	// FrameTimeout bounds how long a client may take from the first byte of a message to its last. Default 30 s.
 	FrameTimeout time.Duration
-	// SendBuffer is the size of a conn's send buffer in the kernel (SO_SNDBUF), in bytes: it bounds what a client that
-	// does not read holds there. Default 128 KiB.
+	// SendBuffer is the size of a conn's send buffer in the kernel (SO_SNDBUF), in bytes: it bounds what is on its way to a
+	// client. On Linux no more than 16 KiB of it wait to be sent (TCP_NOTSENT_LOWAT), beside the rest of a write, so that
+	// clients that do not read leave the kernel's memory to others. Default 128 KiB.
 	SendBuffer int
 
 	// proofTimeout bounds how long a client may take to answer a challenge. The wire contract says 10 s, so it is no option

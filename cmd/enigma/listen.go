@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,7 +11,9 @@ import (
 // listen opens the address that the named setting holds. Failures are no usage errors: a port that is taken now may be
 // free at the next start, which is when a supervisor should try again.
 func listen(setting, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	// No keepalive: HTTP connections have deadlines, WebSockets Pings, and four system calls for each are saved.
+	config := net.ListenConfig{KeepAlive: -1}
+	l, err := config.Listen(context.Background(), "tcp", address)
 	switch {
 	case err == nil:
 		return l, nil
