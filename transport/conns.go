@@ -114,8 +114,8 @@ func (s *Server) tune(nc net.Conn) {
 	if !ok {
 		return
 	}
-	tcp.SetKeepAlive(false)             // liveness is the broker's, with Pings
-	boundUnsent(tcp, s.opts.SendBuffer) // where it fails, the socket is closed already
+	tcp.SetKeepAlive(false)                                    // liveness is the broker's, with Pings
+	boundBuffers(tcp, s.opts.SendBuffer, s.opts.ReceiveBuffer) // where it fails, the socket is closed already
 }
 
 // closed takes a conn out of the counts. Its socket is closed already, or else the next one might find no descriptor.

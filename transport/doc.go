@@ -85,6 +85,6 @@
 //	time for one message         Options.FrameTimeout                    1002
 //	input of one turn            256 KiB, 64 KiB of one conn
 //	before a conn is ready       4 KiB a message, 10 s in all            PROOF_REQUIRED, 4401
-//	unparsed input of a conn     one read: a paused conn is not read
+//	unparsed input of a conn     one read: a paused conn is not read, and the kernel holds Options.ReceiveBuffer
 //	output of a conn             the kernel's Options.SendBuffer, of which 16 KiB wait to be sent; a stream has 64 KiB beside it
 package transport

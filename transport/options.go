@@ -66,6 +66,9 @@ type Options struct {
 	// client. On Linux no more than 16 KiB of it wait to be sent (TCP_NOTSENT_LOWAT), beside the rest of a write, so that
 	// clients that do not read leave the kernel's memory to others. Default 128 KiB.
 	SendBuffer int
+	// ReceiveBuffer is the size of a conn's receive buffer in the kernel (SO_RCVBUF), in bytes: it bounds what a client has
+	// written and the server does not read yet, because the conn is paused. Default 64 KiB.
+	ReceiveBuffer int
 
 	// proofTimeout bounds how long a client may take to answer a challenge. The wire contract says 10 s, so it is no option
 	// but to tests.
@@ -95,6 +98,7 @@ func (o Options) withDefaults() (Options, error) {
 	orInt(&o.RateMessages, 2000)
 	orInt(&o.MaxConnsPerIP, 10_000)
 	orInt(&o.SendBuffer, 128<<10)
+	orInt(&o.ReceiveBuffer, 64<<10)
 	orDuration(&o.ReadTimeout, 10*time.Second)
 	orDuration(&o.IdleTimeout, 60*time.Second)
 	orDuration(&o.WriteTimeout, 30*time.Second)
