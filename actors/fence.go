@@ -19,12 +19,12 @@ const (
 // fence is the Ping that confirms on the plain profile. At most one is in flight, so whichever of several Pings a
 // client answers, the answer is to the same payload.
 type fence struct {
-	nonce  uint64 // 8 random bytes of the conn
-	seq    uint64 // of the fence in flight, 0 for none
-	last   stamp  // when the last one was written
-	since  stamp  // when the first data after it was written
-	behind bool   // there is such data
-	urgent bool   // a v1 sender waits
+	nonce  uint64        // 8 random bytes of the conn
+	seq    uint64        // of the fence in flight, 0 for none
+	last   time.Duration // when the last one was written
+	since  stamp         // when the first data after it was written
+	behind bool          // there is such data
+	urgent bool          // a v1 sender waits
 }
 
 // ride appends a fence to the outbox if one is due, so that it leaves in the same write as the data before it.
@@ -34,14 +34,14 @@ func (d *delivery) ride(now time.Duration) {
 		return
 	}
 	due := f.urgent || d.pastBound() || d.out.unsentEntries() >= fenceBurst ||
-		now >= d.fenceDue(now) || d.out.unsent() > 0 && f.last.age(now) >= d.port.bounds().ConfirmInterval
+		now >= d.fenceDue(now) || d.out.unsent() > 0 && now-f.last >= d.port.bounds().ConfirmInterval
 	if !due {
 		return
 	}
 	seq := d.out.last().seq
 	var frame [2 + fenceBytes]byte
 	d.out.ride(d.pool, appendFence(frame[:0], f.nonce, seq))
-	f.seq, f.last, f.behind, f.urgent = seq, stampOf(now), false, false
+	f.seq, f.last, f.behind, f.urgent = seq, now, false, false
 }
 
 // fenced notes that an envelope was put into the outbox. Past the bound its fence follows at once, not

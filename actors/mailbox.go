@@ -76,13 +76,17 @@ func (u *user) push(l *letter) {
 		u.shard.leftOver(u, l)
 		return
 	}
+	u.enqueue(l)
+	u.schedule()
+}
+
+func (u *user) enqueue(l *letter) {
 	if u.last == nil {
 		l.next = l
 	} else {
 		l.next, u.last.next = u.last.next, l
 	}
 	u.last = l
-	u.schedule()
 }
 
 // takeAll empties the mailbox. It returns the first letter; nil follows the last.
@@ -199,6 +203,7 @@ func (u *user) run() {
 // guard turns a panic of the actor into the end of this one actor.
 func (u *user) guard() {
 	if reason := recover(); reason != nil {
+		u.putBack()
 		u.panicked(reason)
 	}
 }
@@ -217,17 +222,25 @@ func (u *user) stop() {
 	u.handBack()
 }
 
-// handBack returns the letters that the actor will not see to the broker, the rest of its batch first. A batch has a rest
-// only when the actor that runs has panicked.
-func (u *user) handBack() {
-	rest, queue := u.shard.batch.first, u.takeAll()
+// putBack puts what the actor has not taken of its batch in front of what has come since.
+func (u *user) putBack() {
+	rest, since := u.shard.batch.first, u.takeAll()
 	u.shard.batch.first = nil
-	for _, l := range []*letter{rest, queue} {
+	for _, l := range []*letter{rest, since} {
 		for l != nil {
 			next := l.next
-			u.shard.leftOver(u, l)
+			u.enqueue(l)
 			l = next
 		}
+	}
+}
+
+// handBack returns the letters that the actor will not see to the broker.
+func (u *user) handBack() {
+	for l := u.takeAll(); l != nil; {
+		next := l.next
+		u.shard.leftOver(u, l)
+		l = next
 	}
 }
 

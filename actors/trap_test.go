@@ -71,6 +71,30 @@ func TestTrap_StoppedActorHandsItsMailOn(t *testing.T) {
 	}
 }
 
+// What an actor that panics has not seen of its turn's mail goes to its successor, in order and in front of what came later.
+func TestTrap_PanickedActorHandsItsMailOn(t *testing.T) {
+	b := newBroker(t, newMemory(), actors.WithShards(1), actors.WithLogger(quiet()))
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a, c := attach(t, b, alice), attach(t, b, bob, mute)
+	a.send(bob, "unconfirmed")
+	c.next()
+	a.do(func() {
+		for i := range 4 {
+			if i == 1 {
+				b.Upset(bob)
+			}
+			a.link.Submit(&actors.Submission{To: bob, Payload: fmt.Append(nil, i), Size: 1})
+		}
+	})
+	c.await("the end", func() bool { return c.gone })
+	c = attach(t, b, bob)
+	expect(t, c.next(), message(alice, bob, "unconfirmed"))
+	for i := range 4 {
+		expect(t, c.next(), message(alice, bob, fmt.Sprint(i)))
+	}
+	a.silent()
+}
+
 // A restart builds a new instance without key and conn, and the library's default is to restart.
 func TestTrap_PanickedActorIsNotRestarted(t *testing.T) {
 	b := newBroker(t, newMemory(), actors.WithLogger(quiet()))
