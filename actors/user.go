@@ -119,7 +119,7 @@ func (u *user) receive(l *letter) {
 	}
 	switch l.kind {
 	case letterSubmit:
-		u.submit(&l.arrival)
+		u.delivery.submit(&l.arrival)
 	case letterAttach:
 		u.attach(l.link)
 	case letterDetach:
@@ -205,14 +205,6 @@ func (u *user) refuse(l *Link, code protocol.Code) {
 		return
 	}
 	l.expel(protocol.CodeNone, protocol.CloseTryAgain)
-}
-
-// submit takes in an envelope for this user.
-func (u *user) submit(a *arrival) {
-	if u.link == nil {
-		u.idleAt = u.shard.now
-	}
-	u.delivery.submit(a)
 }
 
 // attach makes l the user's conn if it may be: after the lock that its proof calls for.
