@@ -7,7 +7,7 @@ import (
 )
 
 // unsentMost is how many bytes the kernel takes for a client before it has sent them, but for the rest of a write. What is
-// on its way to a client that does read is not bounded by it.
+// on its way to a client that does read is not bounded by it. Connections do not inherit it from their listener.
 const unsentMost = 16 << 10
 
 // boundBuffers bounds what the kernel holds for a connection, in bytes each way; 0 leaves that to the kernel. Its memory for
