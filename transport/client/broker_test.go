@@ -163,7 +163,7 @@ const theEnd = "the end"
 
 // users has each of two write to the other, and receive what the other writes.
 func (tr *traffic) users(a, b *client.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	var all sync.WaitGroup
 	for _, way := range []struct{ from, to *client.Client }{{a, b}, {b, a}} {
 		refused := make(chan map[int]bool, 1)
@@ -211,9 +211,10 @@ func (tr *traffic) take(ctx context.Context, c *client.Client, from string) map[
 	received := make(map[int]bool)
 	var held []*client.Message
 	for last := -1; ; {
+		begin := time.Now()
 		m, err := c.Receive(ctx)
 		if err != nil {
-			tr.t.Errorf("receiving after %d: %v", last, err)
+			tr.t.Errorf("receiving after %d: %v, after %v in which nothing came", last, err, time.Since(begin))
 			return received
 		}
 		if held = append(held, m); len(held) > rand.IntN(20) || m.Payload == theEnd {
