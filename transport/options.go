@@ -67,7 +67,8 @@ type Options struct {
 	// clients that do not read leave the kernel's memory to others. Default 128 KiB.
 	SendBuffer int
 	// ReceiveBuffer is the size of a conn's receive buffer in the kernel (SO_RCVBUF), in bytes: it bounds what a client has
-	// written and the server does not read yet, because the conn is paused. Default 64 KiB.
+	// written and the server does not read yet, because the conn is paused. A small one loses packets of clients that send
+	// many short ones, for each takes its share. Default 128 KiB.
 	ReceiveBuffer int
 
 	// proofTimeout bounds how long a client may take to answer a challenge. The wire contract says 10 s, so it is no option
@@ -98,7 +99,7 @@ func (o Options) withDefaults() (Options, error) {
 	orInt(&o.RateMessages, 2000)
 	orInt(&o.MaxConnsPerIP, 10_000)
 	orInt(&o.SendBuffer, 128<<10)
-	orInt(&o.ReceiveBuffer, 64<<10)
+	orInt(&o.ReceiveBuffer, 128<<10)
 	orDuration(&o.ReadTimeout, 10*time.Second)
 	orDuration(&o.IdleTimeout, 60*time.Second)
 	orDuration(&o.WriteTimeout, 30*time.Second)
