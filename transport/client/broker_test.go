@@ -298,7 +298,8 @@ func TestBroker_BrokenConnectionsAndRestarts(t *testing.T) {
 	tr.check(a, b)
 }
 
-// The same with a server that is killed: what it acknowledged it has, what it did not is sent again.
+// The same with a server that is killed: what it acknowledged it has, what it did not is sent again. The pauses are short
+// enough for a server to be killed before anything new has come through.
 func TestBroker_Killed(t *testing.T) {
 	srv := newChild(t)
 	var br breaker
@@ -306,7 +307,8 @@ func TestBroker_Killed(t *testing.T) {
 	b := dialKey(t, "http://"+srv.addr, "bob", br.option(), impatient())
 	tr := &traffic{t: t, each: 5000}
 	tr.users(a, b)
-	tr.trouble(8, 60*time.Millisecond, func(int) {
+	tr.trouble(24, 0, func(int) {
+		time.Sleep(time.Duration(5+rand.IntN(60)) * time.Millisecond)
 		srv.kill()
 		srv.start()
 		br.breakAll()

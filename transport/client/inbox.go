@@ -23,13 +23,13 @@ const (
 //
 // A plain struct; Client.mu guards it.
 type inbox struct {
-	queue  []*Message // waiting, oldest first; from head on
-	head   int
-	bytes  int
-	marks  []mark // what the server has and is not told to delete, in ascending seq; what is done at its front is cut off
-	upTo   uint64 // all that the server has up to here is processed: may be confirmed
-	anew   bool   // nothing has come on the current connection yet
-	recent memory
+	queue   []*Message // waiting, oldest first; from head on
+	head    int
+	bytes   int
+	marks   []mark // what the server has and is not told to delete, in ascending seq; what is done at its front is cut off
+	upTo    uint64 // all that the server has up to here is processed: may be confirmed
+	reached uint64 // the highest seq that came on the current connection; 0 before the first
+	recent  memory
 
 	drained func() // called once the queue's first drainAfter messages are handed out; nil if there is nothing to call
 	ahead   int
@@ -60,13 +60,11 @@ func (in *inbox) low() bool { return len(in.marks) <= maxMarks/2 && in.bytes <= 
 func (in *inbox) queued() int { return len(in.queue) - in.head }
 
 // attach begins a new connection.
-func (in *inbox) attach() { in.anew = true }
+func (in *inbox) attach() { in.reached = 0 }
 
 // accept queues a message, unless it was seen before. It reports whether it was new.
 func (in *inbox) accept(m *Message) bool {
-	if in.anew {
-		in.forgetBefore(m.Seq)
-	}
+	in.forgetSkipped(m.Seq)
 	if m.Seq <= in.upTo {
 		return false
 	}
@@ -88,15 +86,21 @@ func (in *inbox) accept(m *Message) bool {
 	return true
 }
 
-// forgetBefore takes note that the server has nothing before seq any more: a new connection begins with the oldest
-// message that it has. It may have lost some in a crash, while their receiver still thinks about them. If they went on
-// counting, a receiver that confirms only once it has more could wait for ever: for what the server holds back until
-// there are confirms.
-func (in *inbox) forgetBefore(seq uint64) {
-	in.anew = false
-	n, _ := in.search(seq)
-	in.marks = slices.Delete(in.marks, 0, n)
-	in.advance()
+// forgetSkipped takes note of what the server has no more: a connection delivers all that it has in order, so what lies
+// between the last seq that came on it and seq is gone. A crash may have lost messages that their receiver still thinks
+// about. If they went on counting, a receiver that confirms only once it has more could wait for ever: behind them
+// nothing can be confirmed, and without confirms the server holds back what is new.
+func (in *inbox) forgetSkipped(seq uint64) {
+	if seq <= in.reached {
+		return
+	}
+	if n := len(in.marks); n > 0 && in.marks[n-1].seq > in.reached {
+		from, _ := in.search(in.reached + 1)
+		to, _ := in.search(seq)
+		in.marks = slices.Delete(in.marks, from, to)
+		in.advance()
+	}
+	in.reached = seq
 }
 
 // push queues a message without looking at it.

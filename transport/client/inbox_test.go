@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -121,6 +122,12 @@ func TestInbox_AgainstAServer(t *testing.T) {
 				if len(surfaced)+in.queued() != len(delivered) {
 					t.Fatalf("%d surfaced and %d queued of %d", len(surfaced), in.queued(), len(delivered))
 				}
+				for _, mark := range in.marks {
+					has := func(m *Message) bool { return m.Seq == mark.seq }
+					if mark.seq <= in.reached && !slices.ContainsFunc(pending, has) {
+						t.Fatalf("%d still counts, which the server has lost", mark.seq)
+					}
+				}
 			},
 		})
 		for m := in.pop(); m != nil; m = in.pop() {
@@ -179,6 +186,33 @@ func TestInbox_RepeatsAreNotHeldUpByOldOnes(t *testing.T) {
 	}
 	if in.confirm(held[299]); in.upTo != 1299 {
 		t.Errorf("up to %d: the last one's repeat goes with it", in.upTo)
+	}
+}
+
+// What a crash lost counts no more either when what the server kept, and delivers first, is older: mail whose confirm
+// was lost with the crash.
+func TestInbox_RepeatsAreNotHeldUpByLostOnesBehindOldMail(t *testing.T) {
+	var in inbox
+	old := &Message{Seq: 1, ID: "old"}
+	held := &Message{Seq: 2, ID: "held"}
+	done := &Message{Seq: 3, ID: "done"}
+	for _, m := range []*Message{old, held, done} {
+		in.accept(m)
+	}
+	in.confirm(old)
+	in.confirm(done)
+	in.attach()
+	in.accept(&Message{Seq: 1, ID: "old"})
+	in.accept(&Message{Seq: 1003, ID: "done"})
+	if in.upTo != 1003 || len(in.marks) != 0 {
+		t.Errorf("up to %d with %d marks, want 1003: 2 and 3 are not on the server any more", in.upTo, len(in.marks))
+	}
+	in.accept(&Message{Seq: 1004, ID: "held"})
+	if in.upTo != 1003 {
+		t.Errorf("up to %d while one is held", in.upTo)
+	}
+	if in.confirm(held); in.upTo != 1004 {
+		t.Errorf("up to %d", in.upTo)
 	}
 }
 

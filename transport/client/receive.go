@@ -73,7 +73,9 @@ func (c *Client) next() *Message {
 // confirmed in any order; the server learns of a message once all before it are confirmed too. Confirming twice, or a
 // message of the plain profile, does nothing.
 //
-// Confirm in good time: a server sends 256 messages ahead of the confirms and then waits.
+// Confirm in good time: a server sends 256 messages ahead of the confirms and then waits. Those count as well that
+// Receive does not return, since their senders have sent them again: do not wait for more before you confirm, or not
+// for long.
 //
 // Confirms are sent soon, several at a time. If the Client ends before, or the connection breaks and never comes back,
 // the server delivers the messages again to the user's next Client.
