@@ -76,6 +76,7 @@ func (w *world) settleAll() {
 		}
 	}
 	w.checkOrder()
+	w.pool.tell()
 	if b := w.pool.budget; b.used.Load() != 0 || b.spilling.Load() != 0 {
 		w.t.Fatalf("%d bytes of buffers did not come back, %d are being spilled", b.used.Load(), b.spilling.Load())
 	}

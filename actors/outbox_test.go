@@ -24,6 +24,7 @@ func TestOutbox_KeepsTheRestOfACutFrame(t *testing.T) {
 		if o.len() != 2 || o.unsent() != 2*len(frame)-1200 || o.boundary() != len(o.buf) {
 			t.Fatalf("%d entries and %d bytes are left, cut until %d of %d", o.len(), o.unsent(), o.boundary(), len(o.buf))
 		}
+		p.tell()
 		if used := p.budget.used.Load(); used != int64(o.unsent()) {
 			t.Fatalf("%d bytes are kept for %d", used, o.unsent())
 		}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 )
 
@@ -9,7 +10,8 @@ import (
 const (
 	poolClasses  = 11
 	poolSmallest = 1 << 10
-	poolKeep     = 4 << 20 // bytes a shard keeps unused at most
+	poolKeep     = 4 << 20 // bytes that a shard may keep unused however small the budget is
+	poolStep     = 64 << 10
 )
 
 // budget counts the bytes of buffered mail of a whole broker against its bound. See relief.go.
@@ -23,6 +25,9 @@ func (b *budget) over() bool { return b.used.Load() > b.limit }
 
 // reserve is by how much the budget may be exceeded: then nothing is read any more.
 func (b *budget) reserve() int64 { return b.limit / 4 }
+
+// keep is how much a shard may have in stock. It is not of the budget, but stays small beside it.
+func (b *budget) keep() int { return int(max(poolKeep, b.limit/64)) }
 
 // copies is how much may be on its way to the store and in memory besides, once the budget is exceeded.
 func (b *budget) copies() int64 { return b.limit / 8 }
@@ -38,12 +43,41 @@ type pool struct {
 	budget *budget
 	meter  *meter // the shard's
 	tight  bool   // the budget was exceeded when the turn began
-	free   [poolClasses][][]byte
+	due    int64  // by how much used is behind: every shard writes to it, so that is not done for each buffer
+	free   [poolClasses]stock[[]byte]
 	idle   int // bytes in free
-	low    int // least idle since the last trim: what nobody needed
 
-	outboxes []*outbox // empty, without a buffer
-	scratch  []byte    // for encoding within one call
+	outboxes stock[*outbox] // empty, without a buffer
+	scratch  []byte         // for encoding within one call
+}
+
+// stock is what is kept of one kind. What was put in last is taken first: it may still be in a cache.
+type stock[T any] struct {
+	list []T
+	low  int // the least there was since the last trim: what nobody needed
+}
+
+func (s *stock[T]) put(x T) { s.list = append(s.list, x) }
+
+func (s *stock[T]) take() (x T, ok bool) {
+	n := len(s.list) - 1
+	if n < 0 {
+		return x, false
+	}
+	x, s.list[n] = s.list[n], x
+	s.list = s.list[:n]
+	s.low = min(s.low, n)
+	return x, true
+}
+
+// trim drops what was not needed since the last trim, the longest unused first, and returns how many.
+func (s *stock[T]) trim() (dropped int) {
+	dropped = s.low
+	if s.list = slices.Delete(s.list, 0, dropped); len(s.list) == 0 {
+		s.list = nil
+	}
+	s.low = len(s.list)
+	return dropped
 }
 
 // classOf returns the class of buffers with room for n bytes, poolClasses if there is none.
@@ -51,21 +85,32 @@ func classOf(n int) int {
 	return min(bits.Len(uint(max(n-1, 0)/poolSmallest)), poolClasses)
 }
 
+// count notes that n bytes more are handed out. The budget learns of it within poolStep bytes, or when the turn ends.
+func (p *pool) count(n int) {
+	if p.due += int64(n); p.due >= poolStep || p.due <= -poolStep {
+		p.tell()
+	}
+}
+
+// tell brings the budget up to date.
+func (p *pool) tell() {
+	if p.due != 0 {
+		p.budget.used.Add(p.due)
+		p.due = 0
+	}
+}
+
 // get returns an empty buffer with room for n bytes.
 func (p *pool) get(n int) []byte {
 	class := classOf(n)
 	if class == poolClasses {
-		p.budget.used.Add(int64(n))
+		p.count(n)
 		return make([]byte, 0, n)
 	}
 	size := poolSmallest << class
-	p.budget.used.Add(int64(size))
-	if stock := p.free[class]; len(stock) > 0 {
-		b := stock[len(stock)-1]
-		stock[len(stock)-1] = nil
-		p.free[class] = stock[:len(stock)-1]
+	p.count(size)
+	if b, ok := p.free[class].take(); ok {
 		p.idle -= size
-		p.low = min(p.low, p.idle)
 		return b[:0]
 	}
 	return make([]byte, 0, size)
@@ -76,7 +121,7 @@ func (p *pool) fit(b []byte) []byte {
 	if len(b) == 0 || len(b) == cap(b) {
 		return b
 	}
-	p.budget.used.Add(int64(len(b)))
+	p.count(len(b))
 	smaller := append(make([]byte, 0, len(b)), b...)
 	p.put(b)
 	return smaller
@@ -88,12 +133,12 @@ func (p *pool) put(b []byte) {
 	if size == 0 {
 		return
 	}
-	p.budget.used.Add(-int64(size))
+	p.count(-size)
 	class := classOf(size)
-	if class == poolClasses || size != poolSmallest<<class || p.idle+size > poolKeep {
+	if class == poolClasses || size != poolSmallest<<class || p.idle+size > p.budget.keep() {
 		return
 	}
-	p.free[class] = append(p.free[class], b)
+	p.free[class].put(b)
 	p.idle += size
 }
 
@@ -103,7 +148,7 @@ func (p *pool) grow(b []byte, n int) []byte {
 		return b
 	}
 	times := 4 // small ones grow in large steps, which saves copies
-	if cap(b) > poolSmallest<<2 || p.tight {
+	if cap(b) >= poolSmallest<<2 || p.tight {
 		times = 2
 	}
 	bigger := append(p.get(max(len(b)+n, times*cap(b))), b...)
@@ -119,10 +164,7 @@ const (
 
 // getOutbox returns an empty outbox.
 func (p *pool) getOutbox() *outbox {
-	if n := len(p.outboxes); n > 0 {
-		o := p.outboxes[n-1]
-		p.outboxes[n-1] = nil
-		p.outboxes = p.outboxes[:n-1]
+	if o, ok := p.outboxes.take(); ok {
 		return o
 	}
 	return &outbox{entries: make([]entry, 0, 8)}
@@ -131,32 +173,20 @@ func (p *pool) getOutbox() *outbox {
 // putOutbox takes back an outbox with all it holds.
 func (p *pool) putOutbox(o *outbox) {
 	p.put(o.buf)
-	if cap(o.entries) > poolEntries || len(p.outboxes) == poolOutboxes {
+	if cap(o.entries) > poolEntries || len(p.outboxes.list) == poolOutboxes {
 		return
 	}
 	clear(o.entries)
 	*o = outbox{entries: o.entries[:0]}
-	p.outboxes = append(p.outboxes, o)
+	p.outboxes.put(o)
 }
 
 // trim lets go of what was not used since the last trim, so that a burst leaves nothing behind.
 func (p *pool) trim() {
-	drop := p.low
-	for class := poolClasses - 1; class >= 0 && drop > 0; class-- {
-		size := poolSmallest << class
-		for stock := p.free[class]; len(stock) > 0 && drop >= size; stock = p.free[class] {
-			stock[len(stock)-1] = nil
-			p.free[class] = stock[:len(stock)-1]
-			p.idle -= size
-			drop -= size
-		}
-		if len(p.free[class]) == 0 {
-			p.free[class] = nil
-		}
+	for class := range p.free {
+		p.idle -= p.free[class].trim() * poolSmallest << class
 	}
-	p.low = p.idle
-	p.outboxes = p.outboxes[:len(p.outboxes)/2]
-	clear(p.outboxes[len(p.outboxes):cap(p.outboxes)])
+	p.outboxes.trim()
 	if cap(p.scratch) > poolSmallest<<4 {
 		p.scratch = nil
 	}

@@ -204,6 +204,7 @@ func (s *Shard) endTurn() {
 		at = s.runAfter(at)
 	}
 	s.after = s.after[:0]
+	s.pool.tell()
 }
 
 // sleepTime returns how long the poller may wait. The flag goes up before the queue is looked at, so that a job posted

@@ -28,7 +28,7 @@ func TestStats_TimeAMessageToItsWriteAndItsConfirm(t *testing.T) {
 		c.set(func() { c.stuck = true })
 		a.send(bob, "waits for room, then for its confirm")
 		synctest.Wait()
-		if s := b.Stats(); s.Submitted != 1 || s.Pending != 1 || s.Delivered != 0 || s.WriteTime.Count() != 0 {
+		if s := b.Stats(); s.Submitted != 1 || s.Pending != 1 || s.Delivered != 0 || s.WriteTime.Count() != 0 || s.Buffered == 0 {
 			t.Errorf("before the write: %+v", s)
 		}
 		time.Sleep(400 * time.Millisecond)
@@ -36,8 +36,9 @@ func TestStats_TimeAMessageToItsWriteAndItsConfirm(t *testing.T) {
 		c.do(func() { c.link.Writable() })
 		time.Sleep(300 * time.Millisecond)
 		c.recv(c.next().Seq)
+		synctest.Wait()
 		s := b.Stats()
-		if s.Delivered != 1 || s.Confirmed != 1 || s.Pending != 0 || s.Parked+s.Spilled != 0 {
+		if s.Delivered != 1 || s.Confirmed != 1 || s.Pending != 0 || s.Parked+s.Spilled != 0 || s.Buffered != 0 {
 			t.Errorf("after the confirm: %+v", s)
 		}
 		about(t, "to the write", s.WriteTime, 400*time.Millisecond)

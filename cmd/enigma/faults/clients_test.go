@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/ledger"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/wire"
 )
@@ -147,7 +148,7 @@ func TestClients_PongsConfirmThoughTheClientLeaves(t *testing.T) {
 func TestClients_CutMidStream(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, roomy...)
-	total := pick(3000, 300_000)
+	total := enigmatest.Pick(3000, 300_000)
 	done := make(chan error, 1)
 	go func() {
 		for sent := 0; sent < total; sent += 10 {
@@ -160,7 +161,7 @@ func TestClients_CutMidStream(t *testing.T) {
 		done <- nil
 	}()
 	r := reader{scene: s}
-	for deadline := time.Now().Add(pick(within, time.Hour)); r.unread < total; {
+	for deadline := time.Now().Add(enigmatest.Pick(within, time.Hour)); r.unread < total; {
 		if time.Now().After(deadline) {
 			t.Fatalf("only %d of %d messages have come over %d connections", r.unread, total, r.visits)
 		}
@@ -344,9 +345,9 @@ func TestClients_WhoForgePongsConfirmNothing(t *testing.T) {
 func TestClients_WhoReadOneMessageAndLeave(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	total := pick(60, 1000)
+	total := enigmatest.Pick(60, 1000)
 	s.send(total)
-	for range pick(30, 1000) {
+	for range enigmatest.Pick(30, 1000) {
 		b := s.connect()
 		s.expect(b, silence, s.ids(0, 1))
 		b.Reset()
@@ -361,7 +362,7 @@ func TestClients_CutInTheMiddleOfAFrame(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	b := s.connect()
-	for i := range pick(30, 1000) {
+	for i := range enigmatest.Pick(30, 1000) {
 		a := connectPlain(t, s.site.address(), s.alice, s.book)
 		a.count = i
 		a.send(s.bob, 1, 100)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 )
 
 // mountDisk mounts a small file system in memory for the time of the test and returns where.
@@ -79,7 +81,7 @@ func TestDisk_FullUnderLoad(t *testing.T) {
 	dir := mountDisk(t, 384)
 	o := newOutage(t, "--store", filepath.Join(dir, "store"), "--min-free", "64MiB")
 	b := &ballast{t, dir, filepath.Join(dir, "ballast")}
-	for round := range pick(2, 20) {
+	for round := range enigmatest.Pick(2, 20) {
 		reader := o.fillReader(round)
 		b.fill([]int64{60, 0}[round%2])
 		o.bites("STORE_FULL")
@@ -161,7 +163,7 @@ func TestDisk_FailsUnderLoad(t *testing.T) {
 			dir := t.TempDir()
 			o := newOutage(t, "--store", dir, "--shutdown-timeout", "2s")
 			o.probe.stop() // its connections end with the server
-			for range pick(1, 30) {
+			for range enigmatest.Pick(1, 30) {
 				path := ""
 				if fault.onLog {
 					path = newestLog(t, dir)
@@ -195,7 +197,7 @@ func newestLog(t *testing.T, dir string) string {
 func TestDisk_HangsUnderLoad(t *testing.T) {
 	t.Parallel() // it mostly waits
 	o := newOutage(t, "--store", t.TempDir())
-	for range pick(1, 10) {
+	for range enigmatest.Pick(1, 10) {
 		stop := inject(t, o.site.Pid(), "", syncCalls, "delay_enter=3s")
 		o.bites("STORE_UNAVAILABLE")
 		stop()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/ledger"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/wire"
 	"github.com/enigma-protocol/enigma/persistence/redis/redistest"
@@ -22,7 +23,7 @@ const growth = 96 * min(slowdown, 4)
 // accepted.
 func TestFlood_RecipientWhoNeverReads(t *testing.T) {
 	t.Parallel()
-	quota := pick(2000, 100_000)
+	quota := enigmatest.Pick(2000, 100_000)
 	redis := redistest.Start(t) // whose memory is not the server's
 	s := newSite(t, "--store", redis.URL(), "--memory", "64MiB", "--mailbox-messages", fmt.Sprint(quota), "--mailbox-bytes", "1GiB")
 	book := ledger.New()
@@ -32,7 +33,7 @@ func TestFlood_RecipientWhoNeverReads(t *testing.T) {
 	l.book = book
 	for i, p := range l.players {
 		p.book, p.eager, p.meek = book, true, true
-		p.most = pick(150_000/slowdown, 1_000_000) / 3
+		p.most = enigmatest.Pick(150_000/slowdown, 1_000_000) / 3
 		if p.to = []string{mute.id, l.players[3].id, l.players[4].id}; i >= 3 {
 			p.to = nil // the two read
 		}
@@ -69,7 +70,7 @@ func TestFlood_RecipientWhoNeverReads(t *testing.T) {
 // exhaust waits until all players have sent what they have to send.
 func (l *load) exhaust() {
 	l.t.Helper()
-	deadline := time.Now().Add(pick(2*within, time.Hour))
+	deadline := time.Now().Add(enigmatest.Pick(2*within, time.Hour))
 	for left := 1; left > 0; time.Sleep(5 * time.Millisecond) {
 		left = 0
 		for _, p := range l.players {
@@ -115,7 +116,7 @@ func newFlooder(t testing.TB, s *site, book *ledger.Ledger, id, to string, v1 bo
 	}
 	conn.Shrink(64 << 10)
 	return &flooder{
-		t: t, book: book, conn: conn, id: id, to: to, v1: v1, total: pick(20_000/slowdown, 500_000), errs: make(map[string]int),
+		t: t, book: book, conn: conn, id: id, to: to, v1: v1, total: enigmatest.Pick(20_000/slowdown, 500_000), errs: make(map[string]int),
 		read: make(chan struct{}), more: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }
@@ -148,7 +149,7 @@ func (f *flooder) run() {
 	defer f.conn.End()
 	defer close(f.done)
 	<-f.read
-	f.conn.ReadBy(time.Now().Add(pick(2*within, 10*time.Minute)))
+	f.conn.ReadBy(time.Now().Add(enigmatest.Pick(2*within, 10*time.Minute)))
 	notes := f.book.Connected(f.id)
 	for answered := 0; answered < f.total; {
 		op, text, err := f.conn.Read()
@@ -272,12 +273,12 @@ func flood(t *testing.T, down bool) {
 		running.Go(f.run)
 	}
 	// In which they write and do not read. Longer than a write may take of package wire must not be.
-	time.Sleep(pick(2*time.Second, 15*time.Second))
+	time.Sleep(enigmatest.Pick(2*time.Second, 15*time.Second))
 	for _, f := range all {
 		close(f.read)
 	}
 	if down {
-		time.Sleep(pick(2*time.Second, time.Minute)) // in which they read, and the store is still away
+		time.Sleep(enigmatest.Pick(2*time.Second, time.Minute)) // in which they read, and the store is still away
 		redis.Restart()
 	}
 	running.Wait()

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 	"github.com/enigma-protocol/enigma/persistence/redis/redistest"
 )
 
@@ -24,7 +25,7 @@ func TestKill_LosesNothingAcknowledged(t *testing.T) {
 			s := newSite(t, append([]string{"--store", store(t)}, roomy...)...)
 			l := newLoad(t, s, usual)
 			l.start()
-			for range pick(3, 100) {
+			for range enigmatest.Pick(3, 100) {
 				time.Sleep(time.Duration(100+rand.IntN(1400)) * time.Millisecond)
 				s.Kill()
 				s.start()

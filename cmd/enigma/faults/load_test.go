@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/ledger"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/wire"
 )
@@ -157,7 +158,7 @@ func tryCollect(addr string, book *ledger.Ledger, id string) error {
 		return err
 	}
 	defer conn.End()
-	conn.ReadBy(time.Now().Add(pick(within, 10*time.Minute)))
+	conn.ReadBy(time.Now().Add(enigmatest.Pick(within, 10*time.Minute)))
 	notes := book.Connected(id)
 	marker, unsaid := fmt.Sprint("end ", time.Now().UnixNano()), 0
 	for drained, marked := false, false; !drained || !marked; {

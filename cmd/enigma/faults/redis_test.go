@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 	"github.com/enigma-protocol/enigma/persistence/redis/redistest"
 )
 
@@ -20,7 +21,7 @@ func newRedisOutage(t *testing.T) (*outage, *redistest.Server) {
 func TestRedis_KilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	o, redis := newRedisOutage(t)
-	for round := range pick(2, 50) {
+	for round := range enigmatest.Pick(2, 50) {
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
 		redis.Kill()
 		o.bites("STORE_UNAVAILABLE")
@@ -38,12 +39,12 @@ func TestRedis_KilledUnderLoad(t *testing.T) {
 func TestRedis_PausedUnderLoad(t *testing.T) {
 	t.Parallel() // it mostly waits
 	o, redis := newRedisOutage(t)
-	for range pick(1, 5) {
+	for range enigmatest.Pick(1, 5) {
 		redis.Pause()
 		begin := time.Now()
 		o.bites("STORE_UNAVAILABLE")
 		o.refusesStrangers()
-		time.Sleep(time.Until(begin.Add(pick(4*time.Second, 30*time.Second))))
+		time.Sleep(time.Until(begin.Add(enigmatest.Pick(4*time.Second, 30*time.Second))))
 		redis.Resume()
 		o.heals()
 	}
@@ -55,7 +56,7 @@ func TestRedis_PausedUnderLoad(t *testing.T) {
 func TestRedis_FullUnderLoad(t *testing.T) {
 	t.Parallel()
 	o, redis := newRedisOutage(t)
-	for round := range pick(2, 50) {
+	for round := range enigmatest.Pick(2, 50) {
 		reader := o.fillReader(round)
 		redis.Do("CONFIG", "SET", "maxmemory", "1mb")
 		o.bites("STORE_FULL")

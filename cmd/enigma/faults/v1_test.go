@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/ledger"
 	"github.com/enigma-protocol/enigma/cmd/enigma/faults/wire"
 )
@@ -161,7 +162,7 @@ func TestV1_GoesLiveUnderAStream(t *testing.T) {
 		p.to = l.away
 	}
 	l.start()
-	rounds := pick(3, 100)
+	rounds := enigmatest.Pick(3, 100)
 	for round := range rounds {
 		parked := s.Metric("enigma_messages_parked_total")
 		await(t, "there is a backlog", func() bool { return s.Metric("enigma_messages_parked_total") > parked+1000 })
@@ -203,7 +204,7 @@ func TestV1_LiveMailLeavesTheStoreAlone(t *testing.T) {
 	}
 	before := s.Metric("enigma_store_appended_total")
 	l.quiet.Store(false)
-	time.Sleep(pick(1500*time.Millisecond, 5*time.Minute))
+	time.Sleep(enigmatest.Pick(1500*time.Millisecond, 5*time.Minute))
 	l.settle()
 	if n := s.Metric("enigma_store_appended_total") - before; n != 0 {
 		t.Errorf("%.0f messages came to the store", n)
@@ -241,7 +242,7 @@ func TestV1_ServerStopsUnderLoad(t *testing.T) {
 			s := newSite(t, append([]string{"--store", store(t)}, roomy...)...)
 			l := newLoad(t, s, usual)
 			l.start()
-			rounds := pick(2, 50)
+			rounds := enigmatest.Pick(2, 50)
 			for range rounds {
 				time.Sleep(700 * time.Millisecond)
 				s.ExpectStatus(0)

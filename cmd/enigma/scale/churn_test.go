@@ -16,8 +16,8 @@ import (
 func TestChurn_LeavesNothingBehind(t *testing.T) {
 	t.Parallel() // it mostly waits for actors to end
 	const workers = 100
-	parts := pick(2, 10) // after each of which the footprint is looked at
-	visits := pick(5000, 1_000_000)
+	parts := enigmatest.Pick(2, 10) // after each of which the footprint is looked at
+	visits := enigmatest.Pick(5000, 1_000_000)
 	s := enigmatest.Start(t, roomy...)
 	c := newCrowd(t, s, "churn", 1000)
 	var before footprint

@@ -41,7 +41,7 @@ func TestFiles_FewOpenFilesLeaveRoomForTheStore(t *testing.T) {
 		t.Fatalf("%d users could connect with %d files", inside, limit)
 	}
 	t.Logf("%d users are connected with %d files, %d of them open", inside, limit, s.OpenFiles())
-	each := pick(60/slowdown, 2000)
+	each := enigmatest.Pick(60/slowdown, 2000)
 	mustEach(t, 16, 16, func(i int) error {
 		for n := range each {
 			for to := i; to < len(c.members); to += 16 {

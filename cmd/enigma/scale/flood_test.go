@@ -35,7 +35,7 @@ var abuses = map[string]func(nc *net.TCPConn){
 func TestFlood_OfConnectionsHarmsNobody(t *testing.T) {
 	t.Parallel()
 	s := enigmatest.Start(t)
-	total := pick(5000/slowdown, 200_000)
+	total := enigmatest.Pick(5000/slowdown, 200_000)
 	converse(t, s, 50, 200, time.Second)
 	files, goroutines := s.OpenFiles(), s.Metric("go_goroutines")
 	var flooding sync.WaitGroup
@@ -50,7 +50,7 @@ func TestFlood_OfConnectionsHarmsNobody(t *testing.T) {
 	flooded := make(chan struct{})
 	go func() { flooding.Wait(); close(flooded) }()
 	for over := false; !over; {
-		if r := converse(t, s, 50, 200, pick(time.Second, 5*time.Second)); r != nil {
+		if r := converse(t, s, 50, 200, enigmatest.Pick(time.Second, 5*time.Second)); r != nil {
 			results = append(results, r)
 			if err := r.Err(); err != nil {
 				t.Errorf("others were harmed: %v", err)
@@ -67,7 +67,7 @@ func TestFlood_OfConnectionsHarmsNobody(t *testing.T) {
 		n := s.OpenFiles()
 		return float64(n), n <= files+slack
 	})
-	if soak { // the front end's workers wait ten seconds for more work
+	if enigmatest.Soak { // the front end's workers wait ten seconds for more work
 		await(t, "no goroutine is left", func() (float64, bool) {
 			n := s.Metric("go_goroutines")
 			return n, n < goroutines+10

@@ -218,15 +218,15 @@ func pester(s *enigmatest.Server, id string, rate int) (stop func() int64) {
 // with what it is when the same is done to another server beside it.
 func TestSlowloris_DelaysNobody(t *testing.T) {
 	s, other := enigmatest.Start(t), enigmatest.Start(t)
-	each := pick(2000/slowdown, 5000) / (len(lingering) + len(framing))
+	each := enigmatest.Pick(2000/slowdown, 5000) / (len(lingering) + len(framing))
 	keys := provable(each)
 	ids := loginKeys(t, s, keys)
 	loginKeys(t, other, keys)
-	users, rate, lasts := pick(200, 1000), pick(1000.0, 2000.0), pick(2*time.Second, 10*time.Second)
+	users, rate, lasts := enigmatest.Pick(200, 1000), enigmatest.Pick(1000.0, 2000.0), enigmatest.Pick(2*time.Second, 10*time.Second)
 	before, watch := s.Memory(), s.WatchMemory()
 	measure := func(victim *enigmatest.Server) float64 {
 		all := append(linger(t, victim, lingering, each, ids), linger(t, victim, framing, each, ids)...)
-		stop := pester(victim, ids[0], pick(200, 1000))
+		stop := pester(victim, ids[0], enigmatest.Pick(200, 1000))
 		result := p99(t, converse(t, s, users, rate, lasts))
 		t.Logf("p99 %.2f ms with %d slow connections and %d bad handshakes, to this server: %t", result, len(all), stop(), victim == s)
 		for _, d := range all {
@@ -255,7 +255,7 @@ func TestSlowloris_DelaysNobody(t *testing.T) {
 func TestSlowloris_IsCut(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := enigmatest.Start(t)
-	each := pick(400, 5000) / (len(lingering) + len(framing))
+	each := enigmatest.Pick(400, 5000) / (len(lingering) + len(framing))
 	ids := loginKeys(t, s, provable(each))
 	files := s.OpenFiles()
 	awaitCut(t, append(linger(t, s, lingering, each, ids), linger(t, s, framing, each, ids)...))

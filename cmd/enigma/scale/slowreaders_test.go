@@ -18,12 +18,12 @@ import (
 func TestSlowReaders_CostBoundedMemory(t *testing.T) {
 	t.Parallel()
 	type form struct{ budget, readers, each, window int }
-	budget, readers, each := pick(16, 128), pick(1000/slowdown, 10_000), pick(80, 100)
+	budget, readers, each := enigmatest.Pick(16, 128), enigmatest.Pick(1000/slowdown, 10_000), enigmatest.Pick(80, 100)
 	forms := map[string]form{ // an outbox with anything in it takes a KiB or more
 		"within the budget": {budget, readers, each, budget << 20 / 3000},
 		"beyond the budget": {budget, readers, each, budget << 20 / 700},
 	}
-	if soak {
+	if enigmatest.Soak {
 		forms["with less than two KiB for each"] = form{16, readers, 20, 20_000}
 	}
 	for name, test := range forms {
@@ -57,7 +57,7 @@ func writeToSlow(t *testing.T, slowBudget, readers, each, window int) {
 		sip(slow[:readers/2], quit)
 	}()
 	others := make(chan *load.Result, 1)
-	go func() { others <- converse(t, s, talking, 500, pick(3*time.Second, 30*time.Second)) }()
+	go func() { others <- converse(t, s, talking, 500, enigmatest.Pick(3*time.Second, 30*time.Second)) }()
 	await(t, "the others are attached", func() (float64, bool) {
 		n := s.Metric("enigma_connections")
 		return n, n == float64(readers+senders+talking)

@@ -12,7 +12,7 @@ import (
 // then restarts the server under them.
 func TestStorm_EverybodyComesBackAtOnce(t *testing.T) {
 	t.Parallel()
-	n := pick(5000/slowdown, 15_000)
+	n := enigmatest.Pick(5000/slowdown, 15_000)
 	store := t.TempDir()
 	s := enigmatest.Start(t, "--store", store)
 	c := newCrowd(t, s, "storm", n)
