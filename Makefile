@@ -67,4 +67,4 @@ audit: ## known mistakes (gosec) and vulnerabilities (govulncheck); in what is s
 	.ci/audit
 
 tools: ## what the tests need beside Go
-	@.ci/need redis-server redis-sentinel strace curl tmux chromium
+	@.ci/need redis-server redis-sentinel strace curl tmux chromium zsh fish
