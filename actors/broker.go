@@ -332,7 +332,7 @@ type AttachOptions struct {
 func (b *Broker) Attach(id protocol.UserID, conn Conn, opts AttachOptions) *Link {
 	s := b.ShardFor(id)
 	l := &Link{shard: s, conn: conn, profile: opts.Profile, proven: opts.Proven, order: opts.Order, id: id}
-	s.userFor(id).push(s.letter(letter{kind: letterAttach, link: l}))
+	s.userFor(&id).push(s.letter(letter{kind: letterAttach, link: l}))
 	return l
 }
 

@@ -196,7 +196,7 @@ func (d *delivery) submit(a *arrival) {
 
 // repeated answers an envelope whose identity is known here, and says whether it was one.
 func (d *delivery) repeated(a *arrival) bool {
-	if a.once {
+	if a.once || len(a.id) == 0 { // most have none: nothing of them is copied here
 		return false
 	}
 	m := d.recents.get(a.from, a.id)

@@ -55,5 +55,5 @@ func (b *Broker) Remembered(id protocol.UserID) int {
 // Upset gives a user's actor a letter that makes it panic. To be called on the user's shard.
 func (b *Broker) Upset(id protocol.UserID) {
 	s := b.ShardFor(id)
-	s.userFor(id).push(s.letter(letter{kind: letterStored})) // of no append
+	s.userFor(&id).push(s.letter(letter{kind: letterStored})) // of no append
 }

@@ -116,8 +116,22 @@ func (o *outbox) compact() {
 }
 
 // place records the frame just appended to buf as the envelope seq.
+//
+// It sets one field after the other: a whole entry would be put together on the stack and read back in larger pieces,
+// which waits for all that was written before, and that is the frame, into memory that no cache holds.
 func (o *outbox) place(seq uint64, at stamp, state entryState, m *remembered) {
-	o.entries = append(o.entries, entry{seq: seq, end: uint32(len(o.buf)), at: at, remembered: m, state: state})
+	n := len(o.entries)
+	if n < cap(o.entries) {
+		o.entries = o.entries[:n+1]
+	} else {
+		o.entries = append(o.entries, entry{})
+	}
+	e := &o.entries[n]
+	e.seq, e.end, e.at = seq, uint32(len(o.buf)), at
+	e.state, e.wrote, e.drained = state, false, false
+	if e.remembered != m { // no write barrier for nothing
+		e.remembered = m
+	}
 }
 
 // ride appends a frame that follows the last envelope and leaves with it.

@@ -75,7 +75,7 @@ func (p *parcel) Run() {
 			a.frame = take(item.frame)
 		}
 		a.id = take(item.id)
-		p.shard.userFor(item.to).push(p.shard.letter(letter{kind: letterSubmit, arrival: *a}))
+		p.shard.userFor(&item.to).push(p.shard.letter(letter{kind: letterSubmit, arrival: *a}))
 	}
 	for _, o := range p.outcomes {
 		o.sender.settle(o.code, o.to, []byte(o.id))

@@ -125,7 +125,7 @@ func (s *Shard) startSeq() uint64 { return max(s.broker.seqs.now(), s.maxSeq) }
 func (s *Shard) leftOver(u *user, l *letter) {
 	switch l.kind {
 	case letterSubmit, letterAttach:
-		next := s.userFor(u.id)
+		next := s.userFor(&u.id)
 		if next == u {
 			panic("actors: letter left over by an actor that stands") // a bug: it would come back for ever
 		}

@@ -324,7 +324,7 @@ func (s *Shard) route(from *Link, sub *Submission) {
 	l := s.letters.next()
 	l.kind = letterSubmit
 	l.arrival.fill(from, sub)
-	s.userFor(sub.To).push(l)
+	s.userFor(&sub.To).push(l)
 }
 
 func (s *Shard) letter(l letter) *letter {

@@ -64,16 +64,17 @@ const (
 	gone
 )
 
-// userFor returns the actor of a user, spawning it if there is none. Called by the shard, outside any actor.
-func (s *Shard) userFor(id protocol.UserID) *user {
-	if u := s.latest; u != nil && u.id == id {
+// userFor returns the actor of a user, spawning it if there is none. Called by the shard, outside any actor. It is asked
+// for every message: an id by value would be copied twice.
+func (s *Shard) userFor(id *protocol.UserID) *user {
+	if u := s.latest; u != nil && u.id == *id {
 		return u
 	}
-	if u := s.users.get(id); u != nil {
+	if u := s.users.get(*id); u != nil {
 		s.latest = u
 		return u
 	}
-	u := &user{id: id, nextSeq: s.startSeq()}
+	u := &user{id: *id, nextSeq: s.startSeq()}
 	u.shard = s
 	u.delivery.init(u, &s.pool)
 	u.timer.Fire = u.fire

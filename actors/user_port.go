@@ -60,6 +60,10 @@ func (u *user) settle(s sender, code protocol.Code, a *arrival) {
 		u.shard.parcelFor(s.link.shard).settle(s, code, u.id, a.id)
 		return
 	}
+	if code == protocol.CodeNone { // an id passed on is copied, see outbox.place
+		s.link.settle(s.ticket, int(s.size), code, nil)
+		return
+	}
 	s.settle(code, u.id, a.id)
 }
 
