@@ -42,6 +42,12 @@ type event struct {
 	fragments int // of a message: the frames it came in, if there were several
 }
 
+// set makes an event of what has a payload and nothing else.
+func (ev *event) set(kind eventKind, payload []byte) {
+	ev.kind, ev.payload = kind, payload
+	ev.binary, ev.code, ev.fragments = false, 0, 0
+}
+
 // decoder turns the bytes that a client sent, cut anywhere, into messages and control frames: RFC 6455, section 5, the
 // server's side, without extensions. It never blocks. Frames that lie whole in the input are unmasked in place and not
 // copied; what is cut, and a message in fragments, is copied aside into a buffer that grows with what has come, not with
@@ -115,26 +121,27 @@ func (d *decoder) release(mem lender) {
 	}
 }
 
-// next decodes up to the first event and returns it with the rest of the input. It is to be called until it returns
-// eventNone; the rest is empty then. A message of more than limit bytes is broken as soon as its header announces it.
-func (d *decoder) next(p []byte, limit int, mem lender) (event, []byte) {
+// next decodes up to the first event, makes ev that, and returns the rest of the input. It is to be called until ev is of
+// the kind eventNone; the rest is empty then. A message of more than limit bytes is broken as soon as its header
+// announces it.
+func (d *decoder) next(ev *event, p []byte, limit int, mem lender) []byte {
+	ev.kind = eventNone
 	for d.flags&broken == 0 && len(p) > 0 {
-		var ev event
 		if d.flags&inPayload != 0 {
-			ev, p = d.resume(p, mem)
+			p = d.resume(ev, p, mem)
 		} else {
-			ev, p = d.begin(p, limit, mem)
+			p = d.begin(ev, p, limit, mem)
 		}
 		d.settle()
 		if ev.kind != eventNone {
-			return ev, p
+			return p
 		}
 	}
-	return event{}, nil
+	return nil
 }
 
 // begin decodes a frame from its header on.
-func (d *decoder) begin(p []byte, limit int, mem lender) (event, []byte) {
+func (d *decoder) begin(ev *event, p []byte, limit int, mem lender) (rest []byte) {
 	head, headLen, message := p, 0, 0
 	if c := d.cut; c != nil {
 		message = int(c.message)
@@ -143,14 +150,16 @@ func (d *decoder) begin(p []byte, limit int, mem lender) (event, []byte) {
 			head = c.head[:headLen+n]
 		}
 	}
-	h, size, err := parseHeader(head, d.state())
+	var h ws.Header
+	size, err := parseHeader(&h, head, d.state())
 	if err != nil {
-		return d.fail(ws.StatusProtocolError, mem), nil
+		d.fail(ev, ws.StatusProtocolError, mem)
+		return nil
 	}
 	if size == 0 {
 		c := d.begun()
 		c.headLen = uint8(copy(c.head[:], head))
-		return event{}, nil
+		return nil
 	}
 	p = p[size-headLen:]
 	frame := head[0]
@@ -158,23 +167,25 @@ func (d *decoder) begin(p []byte, limit int, mem lender) (event, []byte) {
 		d.cut.headLen = 0
 	}
 	if !h.OpCode.IsControl() {
-		if h.Length > int64(limit-message) || !d.countFragment(h) {
-			return d.fail(ws.StatusMessageTooBig, mem), nil
+		if h.Length > int64(limit-message) || !d.countFragment(&h) {
+			d.fail(ev, ws.StatusMessageTooBig, mem)
+			return nil
 		}
 	}
 	if h.Length <= int64(len(p)) {
-		body, rest := p[:h.Length], p[h.Length:]
+		body := p[:h.Length]
 		ws.Cipher(body, h.Mask, 0)
-		return d.complete(frame, body, false, mem), rest
+		d.complete(ev, frame, body, false, mem)
+		return p[h.Length:]
 	}
 	d.flags |= inPayload
 	c := d.begun()
 	c.frame, c.mask, c.missing = frame, h.Mask, int32(h.Length)
-	return d.resume(p, mem)
+	return d.resume(ev, p, mem)
 }
 
 // resume takes more of a frame that is cut.
-func (d *decoder) resume(p []byte, mem lender) (event, []byte) {
+func (d *decoder) resume(ev *event, p []byte, mem lender) (rest []byte) {
 	c := d.cut
 	n := min(int(c.missing), len(p))
 	if n > 0 {
@@ -184,17 +195,19 @@ func (d *decoder) resume(p []byte, mem lender) (event, []byte) {
 		c.missing -= int32(n)
 	}
 	if c.missing > 0 {
-		return event{}, p[n:]
+		return p[n:]
 	}
 	d.flags &^= inPayload
-	return d.complete(c.frame, c.hold[c.message:], true, mem), p[n:]
+	d.complete(ev, c.frame, c.hold[c.message:], true, mem)
+	return p[n:]
 }
 
 // complete handles a whole frame. held says that body lies at the end of hold.
-func (d *decoder) complete(frame byte, body []byte, held bool, mem lender) event {
+func (d *decoder) complete(ev *event, frame byte, body []byte, held bool, mem lender) {
 	fin, op := frame&0x80 != 0, ws.OpCode(frame&0x0f)
 	if op.IsControl() {
-		return d.control(op, body, held, mem)
+		d.control(ev, op, body, held, mem)
+		return
 	}
 	if op != ws.OpContinuation {
 		d.flags &^= inBinary
@@ -202,13 +215,14 @@ func (d *decoder) complete(frame byte, body []byte, held bool, mem lender) event
 			d.flags |= inBinary
 		}
 	}
-	ev := event{kind: eventMessage, binary: d.flags&inBinary != 0, payload: body}
 	if fin && d.flags&inMessage == 0 {
+		ev.set(eventMessage, body)
+		ev.binary = d.flags&inBinary != 0
 		d.flags |= progressed
 		if held {
 			d.giveBack(mem)
 		}
-		return ev
+		return
 	}
 	if !held && len(body) > 0 {
 		d.keep(body, mem)
@@ -217,18 +231,18 @@ func (d *decoder) complete(frame byte, body []byte, held bool, mem lender) event
 	c.message += int32(len(body))
 	if !fin {
 		d.flags |= inMessage
-		return event{}
+		return
 	}
 	d.flags &^= inMessage
 	d.flags |= progressed
-	ev.payload, ev.fragments = c.hold, int(c.fragments)
+	ev.set(eventMessage, c.hold)
+	ev.binary, ev.fragments = d.flags&inBinary != 0, int(c.fragments)
 	d.giveBack(mem)
 	c.message, c.fragments = 0, 0
-	return ev
 }
 
 // control handles a whole control frame.
-func (d *decoder) control(op ws.OpCode, body []byte, held bool, mem lender) event {
+func (d *decoder) control(ev *event, op ws.OpCode, body []byte, held bool, mem lender) {
 	switch {
 	case d.flags&inMessage == 0:
 		d.flags |= progressed
@@ -242,21 +256,25 @@ func (d *decoder) control(op ws.OpCode, body []byte, held bool, mem lender) even
 	}
 	switch op {
 	case ws.OpPing:
-		return event{kind: eventPing, payload: body}
+		ev.set(eventPing, body)
 	case ws.OpPong:
-		return event{kind: eventPong, payload: body}
+		ev.set(eventPong, body)
+	default:
+		code, failure := checkClose(body)
+		if failure != 0 {
+			d.fail(ev, failure, mem)
+			return
+		}
+		ev.set(eventClose, nil)
+		ev.code = code
 	}
-	code, failure := checkClose(body)
-	if failure != 0 {
-		return d.fail(failure, mem)
-	}
-	return event{kind: eventClose, code: code}
 }
 
 // fail ends decoding.
-func (d *decoder) fail(code ws.StatusCode, mem lender) event {
+func (d *decoder) fail(ev *event, code ws.StatusCode, mem lender) {
 	d.release(mem)
-	return event{kind: eventBroken, code: code}
+	ev.set(eventBroken, nil)
+	ev.code = code
 }
 
 // keep copies p aside.
@@ -281,7 +299,7 @@ func (d *decoder) giveBack(mem lender) {
 }
 
 // countFragment counts a data frame and reports whether its message may have it.
-func (d *decoder) countFragment(h ws.Header) bool {
+func (d *decoder) countFragment(h *ws.Header) bool {
 	if h.Fin && h.OpCode != ws.OpContinuation {
 		return true
 	}

@@ -53,7 +53,7 @@ func decode(t testing.TB, input []byte, limit int, cuts ...int) (*decoder, []str
 		from = cut
 		for {
 			var ev event
-			ev, p = d.next(p, limit, heap{})
+			p = d.next(&ev, p, limit, heap{})
 			if ev.kind == eventNone {
 				if len(p) != 0 {
 					t.Fatalf("%d bytes left over", len(p))
@@ -241,7 +241,7 @@ func TestDecoder_PayloadsStayAsTheyAre(t *testing.T) {
 		for _, p := range [][]byte{bytes.Clone(input[:cut]), bytes.Clone(input[cut:])} {
 			for {
 				var ev event
-				if ev, p = d.next(p, testLimit, heap{}); ev.kind == eventNone {
+				if p = d.next(&ev, p, testLimit, heap{}); ev.kind == eventNone {
 					break
 				}
 				events = append(events, ev)
@@ -260,9 +260,7 @@ func TestDecoder_PayloadsStayAsTheyAre(t *testing.T) {
 func TestDecoder_KnowsWhatIsUnderWay(t *testing.T) {
 	var d decoder
 	feed := func(p []byte) {
-		p = bytes.Clone(p)
-		for ev, rest := d.next(p, testLimit, heap{}); ev.kind != eventNone; ev, rest = d.next(rest, testLimit, heap{}) {
-		}
+		d.all(bytes.Clone(p))
 	}
 	expect := func(what string, holding, progress bool) {
 		t.Helper()
@@ -294,11 +292,12 @@ func TestDecoder_WholeFramesCostNoAllocation(t *testing.T) {
 	var d decoder
 	if n := testing.AllocsPerRun(100, func() {
 		copy(input, frame)
-		ev, rest := d.next(input, testLimit, heap{})
+		var ev event
+		rest := d.next(&ev, input, testLimit, heap{})
 		if ev.kind != eventMessage || len(rest) != 0 {
 			t.Fatal("no message")
 		}
-		d.next(rest, testLimit, heap{})
+		d.next(&ev, rest, testLimit, heap{})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -315,8 +314,14 @@ func BenchmarkDecoder(b *testing.B) {
 	b.SetBytes(int64(len(input)))
 	for b.Loop() {
 		copy(arena, input)
-		for ev, rest := d.next(arena, testLimit, heap{}); ev.kind != eventNone; ev, rest = d.next(rest, testLimit, heap{}) {
-		}
+		d.all(arena)
+	}
+}
+
+// all decodes all of p, whatever is in it.
+func (d *decoder) all(p []byte) {
+	var ev event
+	for p = d.next(&ev, p, testLimit, heap{}); ev.kind != eventNone; p = d.next(&ev, p, testLimit, heap{}) {
 	}
 }
 

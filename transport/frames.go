@@ -18,12 +18,12 @@ import (
 func (c *conn) input(p []byte) []byte {
 	c.charge(c.wasted())
 	heard := false
+	var ev event
 	for !c.is(paused) {
 		if c.is(deaf | discharged) {
 			return nil
 		}
-		var ev event
-		if ev, p = c.dec.next(p, c.limit(), c.loop); ev.kind == eventNone {
+		if p = c.dec.next(&ev, p, c.limit(), c.loop); ev.kind == eventNone {
 			if c.dec.holding() {
 				c.loop.relieve(c)
 			}
@@ -141,18 +141,19 @@ func (c *conn) plainMessage(ev *event) {
 		return
 	}
 	if e.HasFrom {
-		if from, ok := c.loop.from.read(e.From, c.loop); !ok || from != c.id {
+		if from := c.loop.from.read(e.From, c.loop); from == nil || *from != c.id {
 			c.link.Refuse(protocol.CodeFromMismatch, protocol.EchoTo(e.To), nil)
 			return
 		}
 	}
-	to, ok := c.loop.to.read(e.To, c.loop)
-	if !ok {
+	to := c.loop.to.read(e.To, c.loop)
+	if to == nil {
 		c.link.Refuse(protocol.CodeUserNotFound, protocol.EchoTo(e.To), nil)
 		return
 	}
 	s := &c.loop.submission
-	*s = actors.Submission{To: to, Payload: e.Payload, Size: len(ev.payload)}
+	*s = actors.Submission{}
+	s.To, s.Payload, s.Size = *to, e.Payload, len(ev.payload)
 	if e.Exact && len(e.From) == protocol.UserIDLen && len(e.To) == protocol.UserIDLen {
 		s.Frame = ev.payload // with ids that have no escapes in them
 	}
@@ -183,13 +184,14 @@ func (c *conn) v1Message(ev *event) {
 		c.link.Refuse(protocol.CodeInvalidMessage, echo(f.To), f.ID)
 		return
 	}
-	to, ok := c.loop.to.read(f.To, c.loop)
-	if !ok {
+	to := c.loop.to.read(f.To, c.loop)
+	if to == nil {
 		c.link.Refuse(protocol.CodeUserNotFound, protocol.EchoTo(f.To), f.ID)
 		return
 	}
 	s := &c.loop.submission
-	*s = actors.Submission{To: to, Payload: f.Payload, ID: f.ID, TTL: f.TTL, Size: len(ev.payload)}
+	*s = actors.Submission{}
+	s.To, s.Payload, s.ID, s.TTL, s.Size = *to, f.Payload, f.ID, f.TTL, len(ev.payload)
 	c.link.Submit(s)
 }
 

@@ -106,21 +106,26 @@ func (l *loop) delist(d *deadline) {
 
 // knownID is an id that was read last: frames with the same one come in runs.
 type knownID struct {
-	text [protocol.UserIDLen]byte
-	id   protocol.UserID
+	text  [protocol.UserIDLen]byte
+	id    protocol.UserID
+	known bool // id is what text says
 }
 
-// read reads an id in its text form, the raw content of a JSON string.
-func (k *knownID) read(raw []byte, l *loop) (protocol.UserID, bool) {
-	if len(raw) == len(k.text) && [protocol.UserIDLen]byte(raw) == k.text {
-		return k.id, true
+// read reads an id in its text form, the raw content of a JSON string. It returns nil if it is none, else where the id is
+// until the next call.
+func (k *knownID) read(raw []byte, l *loop) *protocol.UserID {
+	if k.known && len(raw) == len(k.text) && [protocol.UserIDLen]byte(raw) == k.text {
+		return &k.id
 	}
-	id, ok := l.userID(raw)
-	if ok && len(raw) == protocol.UserIDLen {
-		k.id = id
+	var ok bool
+	if k.id, ok = l.userID(raw); !ok {
+		k.known = false
+		return nil
+	}
+	if k.known = len(raw) == len(k.text); k.known {
 		copy(k.text[:], raw)
 	}
-	return id, ok
+	return &k.id
 }
 
 // maxSpareDeadlines bounds the unused deadlines that a loop keeps.

@@ -69,7 +69,8 @@ func (e *Envelope) parseCommon(frame []byte) bool {
 	if end != len(frame)-len(commonEnd) || frame[len(frame)-1] != '}' || s.high&tops != 0 && !utf8.Valid(frame) {
 		return false
 	}
-	*e = Envelope{From: from, To: to, Payload: frame[commonPayloadAt:end:end], HasFrom: true, Exact: true}
+	e.From, e.To, e.Payload = from, to, frame[commonPayloadAt:end:end]
+	e.HasFrom, e.Exact = true, true
 	return true
 }
 
