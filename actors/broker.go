@@ -254,7 +254,7 @@ func (b *Broker) KeyToProve(ctx context.Context, id protocol.UserID) ([]byte, er
 	known := make(chan string, 1)
 	posted := s.Post(jobFunc(func() {
 		key := ""
-		if u := s.users.get(id); u != nil && u.state == standing {
+		if u := s.users.get(&id); u != nil && u.state == standing {
 			key = u.key
 		}
 		known <- key

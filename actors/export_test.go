@@ -11,7 +11,7 @@ func (b *Broker) PIDOf(id protocol.UserID) *actor.PID {
 	s := b.ShardFor(id)
 	pid := make(chan *actor.PID, 1)
 	s.Post(jobFunc(func() {
-		if u := s.users.get(id); u != nil {
+		if u := s.users.get(&id); u != nil {
 			pid <- u.pid
 			return
 		}
@@ -43,7 +43,7 @@ func (b *Broker) Remembered(id protocol.UserID) int {
 	s := b.ShardFor(id)
 	n := make(chan int, 1)
 	s.Post(jobFunc(func() {
-		if u := s.users.get(id); u != nil && u.delivery.recents != nil {
+		if u := s.users.get(&id); u != nil && u.delivery.recents != nil {
 			n <- len(u.delivery.recents.byID) + u.delivery.recents.settled.len()
 			return
 		}

@@ -22,12 +22,12 @@ type registry struct {
 	most     int // since byPrefix was made
 }
 
-func prefixOf(id protocol.UserID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
+func prefixOf(id *protocol.UserID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
 
 // get returns the actor of a user, nil for none.
-func (r *registry) get(id protocol.UserID) *user {
+func (r *registry) get(id *protocol.UserID) *user {
 	u := r.byPrefix[prefixOf(id)]
-	for u != nil && u.id != id {
+	for u != nil && u.id != *id {
 		u = u.namesake
 	}
 	return u
@@ -38,7 +38,7 @@ func (r *registry) add(u *user) {
 	if r.byPrefix == nil {
 		r.byPrefix = make(map[uint64]*user)
 	}
-	prefix := prefixOf(u.id)
+	prefix := prefixOf(&u.id)
 	u.namesake = r.byPrefix[prefix]
 	r.byPrefix[prefix] = u
 	r.count++
@@ -47,7 +47,7 @@ func (r *registry) add(u *user) {
 
 // remove takes an actor out, if it is still the one of its user.
 func (r *registry) remove(u *user) {
-	prefix := prefixOf(u.id)
+	prefix := prefixOf(&u.id)
 	first := r.byPrefix[prefix]
 	switch {
 	case first == u && u.namesake == nil:

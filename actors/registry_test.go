@@ -46,7 +46,7 @@ func TestRegistry_IsMadeAnewWhenMostHaveGone(t *testing.T) {
 		t.Errorf("the registry has the size for %d users, with %d in it", r.most, r.count)
 	}
 	for _, u := range list[:left] {
-		if r.get(u.id) != u {
+		if r.get(&u.id) != u {
 			t.Fatal("a user is missing")
 		}
 	}
@@ -67,7 +67,7 @@ func TestRegistry_TellsNamesakesApart(t *testing.T) {
 			if !in[u] {
 				want = nil
 			}
-			if got := r.get(u.id); got != want {
+			if got := r.get(&u.id); got != want {
 				t.Fatalf("%v is found as %p, want %p", u.id, got, want)
 			}
 		}
@@ -109,7 +109,7 @@ func TestRegistry_IsEmptiedWhileItIsGoneThrough(t *testing.T) {
 		r.remove(u)
 		n++
 	}
-	if n != 2*manyUsers || r.count != 0 || r.get(protocol.UserID{}) != nil {
+	if n != 2*manyUsers || r.count != 0 || r.get(&protocol.UserID{}) != nil {
 		t.Errorf("%d of %d were gone through, %d are left", n, 2*manyUsers, r.count)
 	}
 }

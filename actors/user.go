@@ -70,7 +70,7 @@ func (s *Shard) userFor(id *protocol.UserID) *user {
 	if u := s.latest; u != nil && u.id == *id {
 		return u
 	}
-	if u := s.users.get(*id); u != nil {
+	if u := s.users.get(id); u != nil {
 		s.latest = u
 		return u
 	}

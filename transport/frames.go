@@ -256,12 +256,14 @@ func (c *conn) exceeded() bool {
 	return true
 }
 
-// userID reads the id in the raw content of a JSON string.
-func (l *loop) userID(raw []byte) (protocol.UserID, bool) {
-	id, ok := protocol.ParseUserID(raw)
-	if ok || bytes.IndexByte(raw, '\\') < 0 || len(raw) > 6*protocol.UserIDLen {
-		return id, ok
+// userID reads the id in the raw content of a JSON string, and reports whether it is one.
+func (l *loop) userID(id *protocol.UserID, raw []byte) bool {
+	if id.Read(raw) {
+		return true
+	}
+	if bytes.IndexByte(raw, '\\') < 0 || len(raw) > 6*protocol.UserIDLen {
+		return false
 	}
 	l.unescaped = protocol.Unescape(l.unescaped[:0], raw)
-	return protocol.ParseUserID(l.unescaped)
+	return id.Read(l.unescaped)
 }

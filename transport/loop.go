@@ -117,12 +117,12 @@ func (k *knownID) read(raw []byte, l *loop) *protocol.UserID {
 	if k.known && len(raw) == len(k.text) && [protocol.UserIDLen]byte(raw) == k.text {
 		return &k.id
 	}
-	var ok bool
-	if k.id, ok = l.userID(raw); !ok {
-		k.known = false
+	k.known = false
+	if !l.userID(&k.id, raw) {
 		return nil
 	}
-	if k.known = len(raw) == len(k.text); k.known {
+	if len(raw) == len(k.text) {
+		k.known = true
 		copy(k.text[:], raw)
 	}
 	return &k.id

@@ -41,8 +41,18 @@ func NewUserID(publicKey []byte) UserID {
 
 // ParseUserID returns the id with the given text form, and false if the text is not 32 characters of a-z2-7.
 func ParseUserID[T ~string | ~[]byte](text T) (id UserID, ok bool) {
+	ok = readUserID(&id, text)
+	return id, ok
+}
+
+// Read makes id what text stands for, in place, and reports whether it is an id; if not, id becomes the zero one. It is
+// [ParseUserID] for where every message passes, and a value would be copied more than once.
+func (id *UserID) Read(text []byte) bool { return readUserID(id, text) }
+
+func readUserID[T ~string | ~[]byte](id *UserID, text T) bool {
 	if len(text) != UserIDLen {
-		return id, false
+		*id = UserID{}
+		return false
 	}
 	bad := uint64(0)
 	for g := 0; g < UserIDLen/groupChars; g++ {
@@ -55,9 +65,10 @@ func ParseUserID[T ~string | ~[]byte](text T) (id UserID, ok bool) {
 		binary.BigEndian.PutUint32(id[g*groupBytes+1:], uint32(bits))
 	}
 	if bad&noDigit != 0 {
-		return UserID{}, false
+		*id = UserID{}
+		return false
 	}
-	return id, true
+	return true
 }
 
 // ParseRawUserID returns the id that raw, the content of a JSON string, stands for, and false if it is none. A client

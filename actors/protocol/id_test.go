@@ -52,6 +52,10 @@ func TestParseUserID_TakesEveryCharacterInEveryPlace(t *testing.T) {
 			if want := strings.IndexByte(alphabet, byte(c)) >= 0; ok != want {
 				t.Fatalf("ParseUserID(%q) = %v, want %v", text, ok, want)
 			}
+			read := protocol.UserID{0: 1}
+			if read.Read(text) != ok || read != id {
+				t.Fatalf("Read(%q) is %s, want what ParseUserID says: %s", text, read, id)
+			}
 			if !ok && id != (protocol.UserID{}) {
 				t.Fatalf("ParseUserID(%q) returned an id that is none", text)
 			}
