@@ -10,8 +10,8 @@ import (
 const (
 	poolClasses  = 11
 	poolSmallest = 1 << 10
-	poolKeep     = 4 << 20 // bytes that a shard may keep unused however small the budget is
-	poolStep     = 64 << 10
+	poolKeep     = 4 << 20  // bytes that a shard may keep unused however small the budget is
+	poolStep     = 64 << 10 // bytes by which the budget may be behind
 )
 
 // budget counts the bytes of buffered mail of a whole broker against its bound. See relief.go.

@@ -31,7 +31,7 @@ func TestCollectLater(t *testing.T) {
 	debug.FreeOSMemory() // what other tests have left
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
-	collectLater()
+	collectLater(t.Context()) // which ends before the next test begins
 	awaitPercent(t, "with little alive", func(percent int) bool { return percent > 100 })
 	much := make([]byte, collectHeadroom)
 	awaitPercent(t, "with much alive", func(percent int) bool { return percent == 100 })
@@ -43,7 +43,7 @@ func TestCollectLater_LeavesItToTheOperator(t *testing.T) {
 	t.Setenv("GOGC", "50")
 	before := debug.SetGCPercent(50)
 	defer debug.SetGCPercent(before)
-	collectLater()
+	collectLater(t.Context())
 	for range 5 {
 		runtime.GC()
 		time.Sleep(time.Millisecond)

@@ -79,7 +79,7 @@ func serve(sys *system, args []string) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	collectLater()
+	collectLater(ctx)
 	go freeWhenQuiet(ctx, s.store)
 	log.Info("started", "version", buildVersion(), "store", cfg.Store.String(), "memory", settings.FormatSize(cfg.Memory>>20<<20))
 	return s.run(signals)

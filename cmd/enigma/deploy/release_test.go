@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 )
 
 // TestRelease_BuildsForEveryPlatform: every platform of the Makefile's has all the files it needs; the soak compiles them,
@@ -21,7 +23,7 @@ func TestRelease_BuildsForEveryPlatform(t *testing.T) {
 		t.Errorf("%d platforms", len(platforms))
 	}
 	args := []string{"list", "-deps", "-f", "{{.ImportPath}}", ".."}
-	if os.Getenv("ENIGMA_SOAK") != "" {
+	if enigmatest.Soak {
 		args = []string{"build", "-trimpath", "-o", filepath.Join(t.TempDir(), "enigma"), ".."}
 	}
 	for _, platform := range platforms {
