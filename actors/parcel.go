@@ -78,7 +78,7 @@ func (p *parcel) Run() {
 		p.shard.userFor(&item.to).push(p.shard.letter(letter{kind: letterSubmit, arrival: *a}))
 	}
 	for _, o := range p.outcomes {
-		o.sender.settle(o.code, o.to, []byte(o.id))
+		o.sender.settle(o.code, &o.to, []byte(o.id))
 	}
 	for _, t := range p.frames {
 		t.link.answer(t.text)

@@ -60,11 +60,7 @@ func (u *user) settle(s sender, code protocol.Code, a *arrival) {
 		u.shard.parcelFor(s.link.shard).settle(s, code, u.id, a.id)
 		return
 	}
-	if code == protocol.CodeNone { // an id passed on is copied, see outbox.place
-		s.link.settle(s.ticket, int(s.size), code, nil)
-		return
-	}
-	s.settle(code, u.id, a.id)
+	s.settle(code, &u.id, a.id)
 }
 
 // user returns who the sender is.
@@ -75,8 +71,8 @@ func (s sender) user() (id protocol.UserID) {
 	return id
 }
 
-// settle runs on the shard of the sender's conn.
-func (s sender) settle(code protocol.Code, to protocol.UserID, id []byte) {
+// settle runs on the shard of the sender's conn. By value, the id would be copied for every message; see outbox.place.
+func (s sender) settle(code protocol.Code, to *protocol.UserID, id []byte) {
 	var frame []byte
 	if code != protocol.CodeNone && s.link.phase != linkDead {
 		var text [protocol.UserIDLen]byte

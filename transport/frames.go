@@ -1,8 +1,6 @@
 package transport
 
 import (
-	"bytes"
-
 	"github.com/gobwas/ws"
 
 	"github.com/enigma-protocol/enigma/actors"
@@ -141,12 +139,12 @@ func (c *conn) plainMessage(ev *event) {
 		return
 	}
 	if e.HasFrom {
-		if from := c.loop.from.read(e.From, c.loop); from == nil || *from != c.id {
+		if from := c.loop.from.read(e.From); from == nil || *from != c.id {
 			c.link.Refuse(protocol.CodeFromMismatch, protocol.EchoTo(e.To), nil)
 			return
 		}
 	}
-	to := c.loop.to.read(e.To, c.loop)
+	to := c.loop.to.read(e.To)
 	if to == nil {
 		c.link.Refuse(protocol.CodeUserNotFound, protocol.EchoTo(e.To), nil)
 		return
@@ -184,7 +182,7 @@ func (c *conn) v1Message(ev *event) {
 		c.link.Refuse(protocol.CodeInvalidMessage, echo(f.To), f.ID)
 		return
 	}
-	to := c.loop.to.read(f.To, c.loop)
+	to := c.loop.to.read(f.To)
 	if to == nil {
 		c.link.Refuse(protocol.CodeUserNotFound, protocol.EchoTo(f.To), f.ID)
 		return
@@ -254,16 +252,4 @@ func (c *conn) exceeded() bool {
 	}
 	c.fail(protocol.CodeRateLimited, protocol.ClosePolicy)
 	return true
-}
-
-// userID reads the id in the raw content of a JSON string, and reports whether it is one.
-func (l *loop) userID(id *protocol.UserID, raw []byte) bool {
-	if id.Read(raw) {
-		return true
-	}
-	if bytes.IndexByte(raw, '\\') < 0 || len(raw) > 6*protocol.UserIDLen {
-		return false
-	}
-	l.unescaped = protocol.Unescape(l.unescaped[:0], raw)
-	return id.Read(l.unescaped)
 }

@@ -30,7 +30,6 @@ type loop struct {
 	envelope   protocol.Envelope
 	frame      protocol.ClientFrame
 	submission actors.Submission
-	unescaped  []byte
 	from, to   knownID // of the frame before
 
 	held    int64 // bytes of the buffers for messages that have come in part
@@ -113,12 +112,12 @@ type knownID struct {
 
 // read reads an id in its text form, the raw content of a JSON string. It returns nil if it is none, else where the id is
 // until the next call.
-func (k *knownID) read(raw []byte, l *loop) *protocol.UserID {
+func (k *knownID) read(raw []byte) *protocol.UserID {
 	if k.known && len(raw) == len(k.text) && [protocol.UserIDLen]byte(raw) == k.text {
 		return &k.id
 	}
 	k.known = false
-	if !l.userID(&k.id, raw) {
+	if !k.id.ReadRaw(raw) {
 		return nil
 	}
 	if len(raw) == len(k.text) {

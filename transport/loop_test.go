@@ -27,10 +27,9 @@ func TestKnownID_IsOfTheTextThatWasReadLast(t *testing.T) {
 		{`\u0041` + bob.String()[1:], nil},
 	}
 	var k knownID
-	l := &loop{}
 	read := func(raw string, want *protocol.UserID) {
 		t.Helper()
-		got := k.read([]byte(raw), l)
+		got := k.read([]byte(raw))
 		if want == nil && got != nil || want != nil && (got == nil || *got != *want) {
 			t.Errorf("%q is taken for %v, want %v", raw, got, want)
 		}

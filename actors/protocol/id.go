@@ -73,14 +73,22 @@ func readUserID[T ~string | ~[]byte](id *UserID, text T) bool {
 
 // ParseRawUserID returns the id that raw, the content of a JSON string, stands for, and false if it is none. A client
 // may write any character as an escape, and means the same user.
-func ParseRawUserID(raw []byte) (UserID, bool) {
+func ParseRawUserID(raw []byte) (id UserID, ok bool) {
+	ok = id.ReadRaw(raw)
+	return id, ok
+}
+
+// ReadRaw is [ParseRawUserID] in place, as Read is ParseUserID.
+func (id *UserID) ReadRaw(raw []byte) bool {
 	const longest = UserIDLen * unitLen
-	id, ok := ParseUserID(raw)
-	if ok || len(raw) <= UserIDLen || len(raw) > longest {
-		return id, ok
+	if id.Read(raw) {
+		return true
+	}
+	if len(raw) <= UserIDLen || len(raw) > longest {
+		return false
 	}
 	var text [longest]byte
-	return ParseUserID(Unescape(text[:0], raw))
+	return id.Read(Unescape(text[:0], raw))
 }
 
 // String returns the text form.

@@ -95,6 +95,10 @@ func TestParseRawUserID_ReadsEscapes(t *testing.T) {
 		"":                         false,
 	} {
 		id, ok := protocol.ParseRawUserID([]byte(raw))
+		read := protocol.UserID{0: 1}
+		if read.ReadRaw([]byte(raw)) != ok || read != id {
+			t.Errorf("ReadRaw(%s) is %s, want what ParseRawUserID says: %s", raw, read, id)
+		}
 		if ok != want || ok && id != alice {
 			t.Errorf("ParseRawUserID(%s) = %v, %v", raw, id, ok)
 		}
