@@ -286,7 +286,7 @@ func TestSubmit_TheEndIsAnOutcome(t *testing.T) {
 				}
 			})
 		}
-		b.Stats() // all have come to the shard
+		synctest.Wait() // all have come to the shard, and the store is at the first
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		b.Shutdown(ctx)
