@@ -66,7 +66,7 @@ const (
 	// What an epollConn has told its epoll.
 	armedIn    // of input
 	armedOut   // of room for output
-	registered // of anything; of a broken connection always, then
+	registered // that there is the conn; that the connection is broken is told always, then
 )
 
 // conn is one WebSocket connection, as [actors.Conn] to the broker. Everything in it belongs to the goroutine of the

@@ -24,8 +24,9 @@ const (
 	wakeSlot = -1
 )
 
-// epoll is what a shard waits on, with its sockets: level-triggered, so that an event is only ever a hint, and a turn
-// that takes less than there is finds the rest again. An idle conn costs its struct: it has no goroutine and no buffer.
+// epoll is what a shard waits on, with its sockets. It is edge-triggered: level-triggered, the kernel looks at each socket
+// a second time, in the next wait, to find it empty. Who takes less than there is asks to be told again, so that an event
+// is only ever a hint. An idle conn costs its struct: it has no goroutine and no buffer.
 //
 // Only the shard's goroutine reads, writes, arms and closes the sockets. It reads and writes by RawSyscall, for they do
 // not block; a wait that may block goes through the runtime, which would else hold up every collection.
@@ -58,7 +59,7 @@ func NewEpoll(*actors.Shard) (actors.Poller, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("transport: eventfd: %w", err)
 	}
-	// Edge-triggered, each write is an event and nobody has to read it.
+	// Each write is an event, and nobody has to read it.
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}); err != nil {
 		unix.Close(wake)
 		unix.Close(fd)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -124,6 +126,70 @@ func TestEpollConn_KeepsWhatAPausedConnHasNotParsed(t *testing.T) {
 	if h.ec.backlog != nil {
 		t.Error("a backlog is left")
 	}
+}
+
+// An event is told once: what one read does not take of it must not be left behind.
+func TestEpollConn_LeavesNothingBehind(t *testing.T) {
+	const many = 200
+	big := strings.Repeat("x", 1000)
+	for name, tc := range map[string]struct {
+		send func(h *epollHarness)
+		want []string // of what the link is told
+	}{
+		"more than one read takes": {func(h *epollHarness) {
+			for range many {
+				h.client.Write(h.message(big))
+			}
+		}, slices.Repeat([]string{"submit " + big}, many)},
+		"the end of the stream": {func(h *epollHarness) {
+			h.client.Write(h.message("1"))
+			h.client.CloseWrite()
+		}, []string{"submit 1", "detach"}},
+		"urgent data": {func(h *epollHarness) {
+			h.client.Write(h.message("1"))
+			if err := unix.Send(rawFD(h.t, h.client), []byte{'!'}, unix.MSG_OOB); err != nil {
+				h.t.Fatal(err)
+			}
+			h.client.Write(h.message("2"))
+		}, []string{"submit 1", "submit 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newEpollHarness(t, newTestEpoll(t))
+			tc.send(h)
+			arrived := func() bool {
+				unacknowledged, err := unix.IoctlGetInt(rawFD(t, h.client), unix.TIOCOUTQ)
+				return err == nil && unacknowledged == 0 || queued(t, h.ec) > readSize
+			}
+			for end := time.Now().Add(10 * time.Second); !arrived() && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			var got []string
+			for end := time.Now().Add(10 * time.Second); len(got) < len(tc.want) && time.Now().Before(end); {
+				h.loop.poll.Wait(10 * time.Millisecond)
+				h.run()
+				for _, line := range h.log {
+					if !strings.Contains(line, "timer") {
+						got = append(got, line)
+					}
+				}
+				h.log = nil
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("%d of %d came: %.200q", len(got), len(tc.want), got)
+			}
+		})
+	}
+}
+
+// rawFD returns the descriptor of a connection that stays open.
+func rawFD(t *testing.T, nc syscall.Conn) (fd int) {
+	t.Helper()
+	rc, err := nc.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc.Control(func(own uintptr) { fd = int(own) })
+	return fd
 }
 
 func TestEpollConn_DoesNotSpinOnADeadConnectionThatIsPaused(t *testing.T) {

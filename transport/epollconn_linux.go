@@ -20,6 +20,10 @@ type epollConn struct {
 // armed is the flags that say what its epoll has been told.
 const armed = armedIn | armedOut | registered
 
+// notBytes is the events after which a short read may have left something in the socket: the end of the stream, an error,
+// or urgent data, before which a read stops.
+const notBytes = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR | unix.EPOLLPRI
+
 // backlog is what a conn has in memory that is stopped in the middle of something.
 type backlog struct {
 	rest    []byte // read and not parsed, at the end of restBuf
@@ -100,22 +104,19 @@ func (c *epollConn) event(events uint32) {
 	if events&^unix.EPOLLOUT == 0 || c.is(discharged) {
 		return
 	}
-	switch {
-	case !c.is(paused | ended):
-		c.receive()
-	case events&(unix.EPOLLHUP|unix.EPOLLERR) != 0:
-		// The connection is dead, and epoll would say so until it is closed. What has come in before is read when the
-		// conn is resumed.
-		c.arm(0)
-	default:
+	if c.is(paused | ended) {
 		c.arm(c.flags & armed &^ armedIn)
+		return
 	}
+	c.receive(events&notBytes != 0)
 }
 
-// receive reads once. What it leaves in the kernel is told of again.
-func (c *epollConn) receive() {
+// receive reads once. A read that does not fill its buffer has emptied the socket, unless more than bytes is to be told;
+// what it may have left is asked for again.
+func (c *epollConn) receive(more bool) {
 	if c.backlog != nil && len(c.backlog.rest) > 0 {
-		return // its turn comes first; a wake job is under way
+		c.again() // the rest comes first; a wake job is under way
+		return
 	}
 	p := c.loop.poll
 	buf := p.arena[p.used:min(len(p.arena), p.used+readSize)]
@@ -126,13 +127,18 @@ func (c *epollConn) receive() {
 		if rest := c.input(buf[:n]); len(rest) > 0 && !c.is(discharged) {
 			c.keepRest(rest)
 		}
+		if more || n == len(buf) {
+			c.again()
+		}
 		c.watch()
 	case n == 0:
 		c.hangup(false)
 		if !c.is(discharged) {
 			c.arm(c.flags & armed &^ armedIn)
 		}
-	case errno == unix.EAGAIN || errno == unix.EINTR:
+	case errno == unix.EAGAIN:
+	case errno == unix.EINTR:
+		c.again()
 	default:
 		c.hangup(true)
 	}
@@ -273,25 +279,33 @@ func (c *epollConn) close() {
 	c.loop.server.closed(c.count)
 }
 
-// arm tells epoll what the conn wants to know. Without registered, that is nothing at all.
+// arm tells epoll what the conn wants to know, beside that the connection is broken. Whatever is so already, epoll tells
+// at once.
 func (c *epollConn) arm(want connFlags) {
-	if want&registered == 0 {
-		want = 0
-	}
 	before := c.flags & armed
 	if want == before {
 		return
 	}
 	op := unix.EPOLL_CTL_MOD
-	switch {
-	case want == 0:
-		op = unix.EPOLL_CTL_DEL
-	case before == 0:
+	if before == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	ev := unix.EpollEvent{Fd: c.slot}
+	if c.control(op, want) {
+		c.flags = c.flags&^armed | want
+	}
+}
+
+// again has epoll tell of input that an event was taken for and that is still there.
+func (c *epollConn) again() {
+	if c.flags&(armedIn|discharged) == armedIn {
+		c.control(unix.EPOLL_CTL_MOD, c.flags&armed)
+	}
+}
+
+func (c *epollConn) control(op int, want connFlags) bool {
+	ev := unix.EpollEvent{Events: unix.EPOLLET, Fd: c.slot}
 	if want&armedIn != 0 {
-		ev.Events |= unix.EPOLLIN
+		ev.Events |= unix.EPOLLIN | notBytes
 	}
 	if want&armedOut != 0 {
 		ev.Events |= unix.EPOLLOUT
@@ -299,7 +313,7 @@ func (c *epollConn) arm(want connFlags) {
 	if err := unix.EpollCtl(c.loop.poll.fd, op, int(c.fd), &ev); err != nil {
 		c.set(lost) // no memory for it in the kernel
 		c.wake()
-		return
+		return false
 	}
-	c.flags = c.flags&^armed | want
+	return true
 }
