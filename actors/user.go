@@ -24,8 +24,8 @@ const (
 // sure that its mailbox is empty; it is not in the library's registry of names (see unlist), so
 // a successor never meets its name.
 //
-// There are very many of them. One takes five cache lines of 64 bytes, of which a message needs the first four; the order
-// of the fields is that of the lines. See TestUser_FitsItsCacheLines.
+// There are very many of them. One takes five cache lines of 64 bytes, of which a message needs the first four, and the
+// id; the order of the fields is that of the lines. See TestUser_FitsItsCacheLines.
 type user struct {
 	// Its mailbox: see mailbox.go.
 	shard   *Shard
