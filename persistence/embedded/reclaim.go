@@ -96,7 +96,14 @@ func (s *Store) worthMerging() bool {
 	case free < s.floors.append:
 		return deleted >= reclaimFull
 	}
-	return deleted >= reclaimAt && deleted >= int64(s.db.Metrics().DiskSpaceUsage())/2
+	return deleted >= reclaimAt && deleted >= s.stored()/2
+}
+
+// stored returns how many bytes are stored. Files that the engine will delete, or write again from the beginning, are not
+// among them: as it takes its time, there may be as many once more.
+func (s *Store) stored() int64 {
+	m := s.db.Metrics()
+	return m.Total().TablesSize + int64(m.WAL.Size)
 }
 
 // merge writes the tombstones to tables and merges those with what they delete, in steps over the range of keys: a step
@@ -106,7 +113,7 @@ func (s *Store) worthMerging() bool {
 // want of the very tombstones that have come to the memtable meanwhile. So a step gives up after a while. The others may
 // gain the space that it lacks, and all of them are tried again.
 func (s *Store) merge(ctx context.Context) error {
-	steps := min(max(s.db.Metrics().DiskSpaceUsage()/reclaimStep, 1), 256)
+	steps := uint64(min(max(s.stored()/reclaimStep, 1), 256))
 	bounds := [][]byte{{0}, {mailKind}}
 	for i := uint64(1); i < steps; i++ {
 		bounds = append(bounds, binary.BigEndian.AppendUint16([]byte{mailKind}, uint16(i<<16/steps)))
