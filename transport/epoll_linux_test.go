@@ -160,8 +160,10 @@ func TestEpollConn_LeavesNothingBehind(t *testing.T) {
 				unacknowledged, err := unix.IoctlGetInt(rawFD(t, h.client), unix.TIOCOUTQ)
 				return err == nil && unacknowledged == 0 || queued(t, h.ec) > readSize
 			}
-			for end := time.Now().Add(10 * time.Second); !arrived() && time.Now().Before(end); {
-				time.Sleep(time.Millisecond)
+			for end := time.Now().Add(10 * time.Second); !arrived(); time.Sleep(time.Millisecond) { // the kernel tells nobody
+				if time.Now().After(end) {
+					t.Fatal("what was sent does not arrive")
+				}
 			}
 			var got []string
 			for end := time.Now().Add(10 * time.Second); len(got) < len(tc.want) && time.Now().Before(end); {
