@@ -27,7 +27,7 @@ type epollHarness struct {
 	client *net.TCPConn
 }
 
-func newTestEpoll(t *testing.T) *epoll {
+func newTestEpoll(t testing.TB) *epoll {
 	t.Helper()
 	poller, err := NewEpoll(nil)
 	if err != nil {
