@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,6 +205,11 @@ func (b *Broker) ShardFor(id protocol.UserID) *Shard {
 
 func (b *Broker) persisterOf(id protocol.UserID) int {
 	return int(binary.LittleEndian.Uint64(id[8:]) % uint64(len(b.persisters)))
+}
+
+// storeFull reports whether accepted mail waits for a store that is full.
+func (b *Broker) storeFull() bool {
+	return slices.ContainsFunc(b.persisters, func(p *persister) bool { return p.full.Load() })
 }
 
 // System returns the actor system in which the broker runs: the host's, or its own.

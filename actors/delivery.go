@@ -53,20 +53,6 @@ func (a *arrival) fill(from *Link, s *Submission) {
 	a.sender.link, a.sender.ticket, a.sender.size = from, from.ticket(), uint32(s.Size)
 }
 
-// held is an arrival accepted while catching up, in memory of its own.
-type held struct {
-	arrival
-	seq        uint64
-	at         stamp
-	remembered *remembered
-}
-
-// holding is what is held for one user.
-type holding struct {
-	list []held
-	size int
-}
-
 // deliveryPort is what the delivery state asks of the actor around it. Results of append and read come back later by
 // stored and page, in the order of the calls.
 type deliveryPort interface {
@@ -74,7 +60,7 @@ type deliveryPort interface {
 	bounds() *Delivery
 	seq() (uint64, bool)                    // the next seq; false when none may be given out now
 	clock() (now time.Duration, wall int64) // since the shard's start, and in milliseconds since the epoch
-	storeDown() bool
+	refusing() protocol.Code                // what a sender is told while the store is known to take nothing, else CodeNone
 	append(*appendOp)
 	read(after uint64, count, bytes int)
 	confirmStored(seq uint64)
@@ -146,12 +132,12 @@ func (d *delivery) detach() {
 		d.written = max(d.written, d.out.entries[d.out.sentTo-1].seq)
 	}
 	d.spill()
-	d.surrender()
 	for _, e := range d.out.list() {
 		if e.remembered != nil {
 			d.recents.keep(e.remembered)
 		}
 	}
+	d.surrender()
 	d.pool.meter.pending -= int64(d.out.len())
 	d.release()
 	d.mode, d.reading = away, false
@@ -176,15 +162,19 @@ func (d *delivery) submit(a *arrival) {
 			d.place(a)
 			return
 		}
-		if d.port.storeDown() {
-			d.port.settle(a.sender, protocol.CodeStoreUnavailable, a)
+		if code := d.port.refusing(); code != protocol.CodeNone {
+			d.port.settle(a.sender, code, a)
 			return
 		}
 		d.spill()
 		d.mode, d.relieving = draining, burden
 	case catching:
-		if d.held == nil || len(d.held.list) < maxUnconfirmed && d.held.size+len(a.payload)+frameOverhead <= d.port.bounds().OutboxBytes {
+		if d.holdable(len(a.payload)) {
 			d.hold(a)
+			return
+		}
+		if code := d.port.refusing(); code != protocol.CodeNone {
+			d.port.settle(a.sender, code, a)
 			return
 		}
 		d.surrender()
@@ -243,7 +233,7 @@ func (d *delivery) place(a *arrival) {
 	now, wall := d.port.clock()
 	m := d.remember(a, seq)
 	d.write(a, seq, wall, false)
-	d.out.place(seq, stampOf(now), entryLive, m)
+	d.out.place(seq, len(a.payload), stampOf(now), entryLive, m)
 	d.pool.meter.pending++
 	d.placed = seq
 	d.fenced(now, m)
@@ -372,7 +362,10 @@ func (d *delivery) oldestLive() (at stamp, ok bool) {
 
 // unstored returns how many accepted envelopes are in memory alone.
 func (d *delivery) unstored() int {
-	n := d.holds()
+	n := 0
+	if d.known {
+		n = d.holds()
+	}
 	for i := range d.out.list() {
 		if d.out.list()[i].state == entryLive {
 			n++

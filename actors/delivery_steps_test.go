@@ -322,7 +322,7 @@ func (w *world) crash() {
 
 func (w *world) spill() {
 	w.now += 1000
-	if !w.isDown {
+	if w.refusing() == protocol.CodeNone {
 		w.d.spillOld()
 		w.d.flushOpen()
 	}

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 
@@ -19,6 +20,13 @@ func (w *world) check(*rapid.T) {
 	if n := w.d.out.bytes(); n > 3*w.settings.OutboxBytes+maxUnacked*2*frameOverhead {
 		w.t.Fatalf("%d bytes in an outbox of %d", n, w.settings.OutboxBytes)
 	}
+	owed := 0
+	for _, e := range w.d.out.list() {
+		owed += int(e.size)
+	}
+	if owed != w.d.out.owed {
+		w.t.Fatalf("%d bytes are owed, %d are counted", owed, w.d.out.owed)
+	}
 	if w.meter.pending != int64(w.d.out.len()) {
 		w.t.Fatalf("%d pending are counted, %d are in the outbox", w.meter.pending, w.d.out.len())
 	}
@@ -29,6 +37,9 @@ func (w *world) check(*rapid.T) {
 	}
 	if w.d.mode == live {
 		w.checkNothingSkipped()
+	}
+	if r := w.d.recents; r != nil && !slices.IsSortedFunc(r.stored, func(a, b *remembered) int { return cmp.Compare(a.seq, b.seq) }) {
+		w.t.Fatal("what was kept is not in order")
 	}
 	if w.d.mode != live && w.d.unstored() > w.d.holds() {
 		w.t.Fatalf("mode %d with envelopes in memory alone", w.d.mode)
@@ -46,7 +57,7 @@ func (w *world) checkNothingSkipped() {
 
 // settleAll lets everything work again and checks that all accepted mail arrives, in order.
 func (w *world) settleAll() {
-	w.isDown, w.store.down, w.store.full, w.closing, w.stuck, w.pool.tight = false, false, false, false, false, false
+	w.store.down, w.store.full, w.closing, w.stuck, w.pool.tight, w.pool.brim = false, false, false, false, false, false
 	w.drainAll()
 	w.attach(true)
 	for i := 0; w.d.mode != live || w.d.out.len() > 0; i++ {
@@ -128,13 +139,13 @@ func TestDelivery_KeepsItsPromises(t *testing.T) {
 				w.d.relieve()
 				w.d.flushOpen()
 			},
-			"tight":   func(t *rapid.T) { w.pool.tight = number("tight", 2) == 0 },
+			"tight":   func(t *rapid.T) { w.pool.tight, w.pool.brim = number("tight", 2) == 0, number("brim", 4) == 0 },
 			"stuck":   func(t *rapid.T) { w.stuck = number("stuck", 3) == 0 },
 			"advance": func(t *rapid.T) { w.d.advanceMode(); w.d.flushOpen() },
 			"store": func(t *rapid.T) {
 				w.store.down = number("down", 3) == 0
 				w.store.full = number("full", 4) == 0
-				w.isDown = w.store.down && number("noticed", 2) == 0
+				w.noticed = number("noticed", 2) == 0
 			},
 			"expire": func(t *rapid.T) {
 				if n := len(w.store.mail); n > 0 {

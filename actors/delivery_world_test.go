@@ -25,7 +25,7 @@ type world struct {
 	nextSeq uint64
 	epoch   int
 	lastSeq uint64 // the last that came on any v1 conn
-	isDown  bool
+	noticed bool   // how the store is
 	stuck   bool
 	seqOf   map[string]uint64 // of what came on v1 conns
 	closing bool
@@ -151,7 +151,15 @@ func (w *world) bounds() *Delivery      { return &w.settings }
 func (w *world) clock() (time.Duration, int64) {
 	return time.Duration(w.now) * time.Millisecond, int64(w.now) + 1e9
 }
-func (w *world) storeDown() bool        { return w.isDown }
+func (w *world) refusing() protocol.Code {
+	switch {
+	case w.noticed && w.store.down:
+		return protocol.CodeStoreUnavailable
+	case w.noticed && w.store.full:
+		return protocol.CodeStoreFull
+	}
+	return protocol.CodeNone
+}
 func (w *world) append(op *appendOp)    { w.queue = append(w.queue, &worldOp{append: op}) }
 func (w *world) confirmStored(n uint64) { w.queue = append(w.queue, &worldOp{confirm: n}) }
 func (w *world) parked(int, bool)       {}

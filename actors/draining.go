@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/enigma-protocol/enigma/actors/protocol"
 	"github.com/enigma-protocol/enigma/persistence"
 )
@@ -9,8 +11,25 @@ import (
 // the store is read page by page. Should they become too many they are parked behind what is stored, and the user
 // drains; once a page comes back short, arrivals are held again, and when the appends under way are through and read,
 // what was held follows and the user is live. Waiting for an empty page instead would never end while mail arrives.
+//
+// What is held is accepted only once a page has come back short, so that all there is in the store is in the outbox too.
+// Before that it is the store's quota that decides if the conn ends: else each conn could leave more than the one before.
 
-// hold accepts an envelope that goes to the outbox as soon as the store's rest has.
+// held is an arrival that came while catching up, in memory of its own.
+type held struct {
+	arrival    // with its sender until it is accepted
+	seq        uint64
+	at         stamp
+	remembered *remembered // nil until then
+}
+
+// holding is what is held for one user.
+type holding struct {
+	list []held
+	size int
+}
+
+// hold keeps an envelope that goes to the outbox as soon as the store's rest has.
 func (d *delivery) hold(a *arrival) {
 	seq, ok := d.port.seq()
 	if !ok {
@@ -18,22 +37,53 @@ func (d *delivery) hold(a *arrival) {
 		return
 	}
 	now, _ := d.port.clock()
-	h := held{arrival: *a, seq: seq, at: stampOf(now), remembered: d.remember(a, seq)}
-	h.sender = sender{}
+	h := held{arrival: *a, seq: seq, at: stampOf(now)}
 	buf := append(append(d.pool.get(len(a.payload)+len(a.frame)), a.payload...), a.frame...)
 	h.payload, h.frame, h.id = buf[:len(a.payload)], nil, nil
 	if a.frame != nil {
 		h.frame = buf[len(a.payload):]
 	}
-	if h.remembered != nil {
-		h.id = []byte(h.remembered.id)
+	if len(a.id) > 0 {
+		h.id = slices.Clone(a.id)
 	}
 	if d.held == nil {
 		d.held = &holding{}
 	}
+	if d.known {
+		d.admit(&h)
+	}
 	d.held.list = append(d.held.list, h)
 	d.held.size += len(a.payload) + frameOverhead
-	d.port.settle(a.sender, protocol.CodeNone, a)
+}
+
+// admit accepts a held envelope.
+func (d *delivery) admit(h *held) {
+	h.remembered = d.remember(&h.arrival, h.seq)
+	d.port.settle(h.sender, protocol.CodeNone, &h.arrival)
+	h.sender = sender{}
+}
+
+// admitHeld accepts what was held so far, but for repeats of what came from the store meanwhile.
+func (d *delivery) admitHeld() {
+	if d.known || d.held == nil {
+		return
+	}
+	list := d.held.list
+	d.held.list, d.held.size = list[:0], 0
+	for i := range list {
+		h := &list[i]
+		if d.repeated(&h.arrival) {
+			d.pool.put(h.payload)
+			continue
+		}
+		d.admit(h)
+		d.held.list = append(d.held.list, *h)
+		d.held.size += len(h.payload) + frameOverhead
+	}
+	clear(list[len(d.held.list):])
+	if len(d.held.list) == 0 {
+		d.held = nil
+	}
 }
 
 // unhold returns the memory of the held envelopes.
@@ -86,6 +136,10 @@ func (d *delivery) page(p *persistence.Page, partial bool) {
 	if d.mode != draining && d.mode != catching {
 		return
 	}
+	if !d.known && (p.Err != nil || partial || p.More) { // nobody is to wait for an answer until all is read
+		d.surrender()
+		d.mode = draining
+	}
 	if p.Err != nil {
 		if !d.begun {
 			d.port.fail(protocol.CloseTryAgain)
@@ -101,6 +155,7 @@ func (d *delivery) page(p *persistence.Page, partial bool) {
 		return // asked again in a while
 	}
 	if !p.More {
+		d.admitHeld()
 		d.known = true
 		d.placed = max(d.placed, d.readTo) // what is not there by now was refused or has expired
 		if !d.toldDrained {
@@ -125,7 +180,8 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	}
 	switch {
 	case m != nil && m.digest == digest(p.Payload): // kept, or held while this one was in the store unseen
-		m.seq, m.safe = p.Seq, true
+		d.recents.renumber(m, p.Seq)
+		m.safe = true
 		d.port.ack(m)
 	case m != nil:
 		d.port.conflict(m)
@@ -138,7 +194,7 @@ func (d *delivery) placeStored(p *persistence.Pending) {
 	}
 	now, _ := d.port.clock()
 	d.write(&a, p.Seq, p.Time, p.Seq <= d.written)
-	d.out.place(p.Seq, stampOf(now), entryStored, m)
+	d.out.place(p.Seq, len(p.Payload), stampOf(now), entryStored, m)
 	d.out.last().drained = true
 	d.pool.meter.pending++
 	d.placed = p.Seq
@@ -183,7 +239,7 @@ func (d *delivery) placeHeld(h *held) {
 	}
 	now, wall := d.port.clock()
 	d.write(&h.arrival, h.seq, wall, false)
-	d.out.place(h.seq, h.at, entryLive, m)
+	d.out.place(h.seq, len(h.payload), h.at, entryLive, m)
 	d.pool.meter.pending++
 	d.placed = h.seq
 	d.fenced(now, m)

@@ -57,9 +57,9 @@ func (d *delivery) fenced(now time.Duration, m *remembered) {
 	}
 }
 
-// pastBound says that so much is unconfirmed that a fence does not wait.
+// pastBound says that so much is unconfirmed that a fence does not wait. At the brim anything is.
 func (d *delivery) pastBound() bool {
-	return d.out.len() > fenceMessages || d.out.bytes() > fenceSize
+	return d.pool.brim || d.out.len() > fenceMessages || d.out.bytes() > fenceSize
 }
 
 // fenceDue returns when a fence is to go alone, 0 for never.

@@ -19,6 +19,7 @@ type outbox struct {
 	buf     []byte  // frames
 	kept    int     // offset in buf of the first byte that is still needed, at most sent
 	sent    int     // offset in buf up to which the conn has taken bytes
+	owed    int     // bytes of payloads that are not confirmed, of those as well that need no bytes any more
 	severed bool    // the frame at sentTo is cut, and what was sent of it is no more in buf
 }
 
@@ -29,8 +30,9 @@ type entry struct {
 	at         stamp       // when it was placed
 	remembered *remembered // its id, and the conn that waits for its ack; nil for most
 	state      entryState
-	wrote      bool // once
-	drained    bool // it came from the store
+	wrote      bool   // once
+	drained    bool   // it came from the store
+	size       uint32 // of its payload
 }
 
 type entryState uint8
@@ -119,7 +121,7 @@ func (o *outbox) compact() {
 //
 // It sets one field after the other: a whole entry would be put together on the stack and read back in larger pieces,
 // which waits for all that was written before, and that is the frame, into memory that no cache holds.
-func (o *outbox) place(seq uint64, at stamp, state entryState, m *remembered) {
+func (o *outbox) place(seq uint64, size int, at stamp, state entryState, m *remembered) {
 	n := len(o.entries)
 	if n < cap(o.entries) {
 		o.entries = o.entries[:n+1]
@@ -127,7 +129,8 @@ func (o *outbox) place(seq uint64, at stamp, state entryState, m *remembered) {
 		o.entries = append(o.entries, entry{})
 	}
 	e := &o.entries[n]
-	e.seq, e.end, e.at = seq, uint32(len(o.buf)), at
+	e.seq, e.end, e.at, e.size = seq, uint32(len(o.buf)), at, uint32(size)
+	o.owed += size
 	e.state, e.wrote, e.drained = state, false, false
 	if e.remembered != m { // no write barrier for nothing
 		e.remembered = m
@@ -150,6 +153,7 @@ func (o *outbox) confirm(seq uint64) *entry {
 	}
 	e := &o.entries[o.first]
 	o.kept = max(o.kept, int(e.end))
+	o.owed -= int(e.size)
 	o.first++
 	return e
 }
@@ -212,6 +216,7 @@ func (o *outbox) cut(p *pool) {
 	keep := len(o.entries)
 	for keep > o.first && o.entries[keep-1].state == entryStored && int(o.entries[keep-1].end) > end {
 		keep--
+		o.owed -= int(o.entries[keep].size)
 	}
 	clear(o.entries[keep:])
 	o.entries = o.entries[:keep]

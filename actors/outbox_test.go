@@ -15,7 +15,7 @@ func TestOutbox_KeepsTheRestOfACutFrame(t *testing.T) {
 	for seq := range 3 {
 		o.room(p, len(frame))
 		o.buf = append(o.buf, frame...)
-		o.place(uint64(seq+1), 0, entryStored, nil)
+		o.place(uint64(seq+1), 1, 0, entryStored, nil)
 	}
 	taken := append([]byte(nil), o.buf[:1200]...)
 	o.advance(len(taken)) // the second frame is cut

@@ -20,6 +20,7 @@ type appendOp struct {
 	buf      []byte   // the payloads, pooled
 	held     int64    // bytes of buf that count as being spilled
 	accepted bool
+	blocked  bool // and as blocked; of the persister
 }
 
 // parked is what an appendOp knows of an envelope beside its record.
@@ -37,6 +38,10 @@ func (d *delivery) park(a *arrival) {
 		return
 	}
 	_, wall := d.port.clock()
+	d.parkAs(a, seq, wall)
+}
+
+func (d *delivery) parkAs(a *arrival, seq uint64, wall int64) {
 	var m *remembered
 	if len(a.id) > 0 {
 		m = &remembered{idKey: idKey{a.from, string(a.id)}, seq: seq, link: a.sender.link}
@@ -161,7 +166,7 @@ func frameText(b []byte) []byte {
 	return b[start : start+n]
 }
 
-// surrender appends what was held: there is too much of it, or the conn ends.
+// surrender appends what was held: there is too much of it, or the conn ends. What was not accepted is new mail.
 func (d *delivery) surrender() {
 	if d.held == nil {
 		return
@@ -170,6 +175,10 @@ func (d *delivery) surrender() {
 		h := &d.held.list[i]
 		now, wall := d.port.clock()
 		wall -= h.at.age(now).Milliseconds()
+		if !d.known {
+			d.parkAs(&h.arrival, h.seq, wall)
+			continue
+		}
 		p := persistence.Pending{From: h.from, Seq: h.seq, Time: wall, Expires: d.expiry(wall, h.ttl)}
 		d.add(d.opened(true), p, h.payload, parked{remembered: h.remembered})
 		if h.remembered != nil {

@@ -76,6 +76,7 @@ type persister struct {
 	failed   bool         // a call of this round did
 	answered atomic.Int64 // when the store last answered as it should, on the monotonic clock
 	lost     atomic.Int64 // envelopes in blocked: lost if the broker ended now
+	full     atomic.Bool  // the store was full for one in blocked
 }
 
 // line is what waits of one user: the appends, the blocked one first, and behind them one confirm, for confirms are
@@ -125,7 +126,10 @@ func (p *persister) serve(ops []*op) {
 		p.call()
 		ops = later
 	}
-	if len(p.blocked) > 0 && p.timer == nil {
+	switch {
+	case len(p.blocked) == 0:
+		p.full.Store(false)
+	case p.timer == nil:
 		p.later()
 	}
 }
@@ -160,8 +164,7 @@ func (p *persister) hold(o *op) bool {
 		l.confirm = max(l.confirm, o.seq) // it may reach as far as the mail that is blocked
 		return !l.full
 	default:
-		l.appends = append(l.appends, o)
-		p.count(o, 1)
+		p.keep(l, o)
 	}
 	return true
 }
@@ -198,8 +201,20 @@ func (p *persister) block(o *op) {
 		l.confirm = max(l.confirm, o.seq)
 		return
 	}
+	if o.full {
+		p.full.Store(true)
+	}
+	p.keep(l, o)
+}
+
+// keep puts an append at the end of a line. What it holds is blocked until it is answered.
+func (p *persister) keep(l *line, o *op) {
 	l.appends = append(l.appends, o)
 	p.count(o, 1)
+	if a := o.append; !a.blocked {
+		a.blocked = true
+		p.broker.budget.blocked.Add(a.held)
+	}
 }
 
 // later arms the repetition, each time after a longer while.
@@ -246,6 +261,10 @@ func (p *persister) finish(o *op, again bool, err error) {
 
 // answer hands the op back to who asked.
 func (p *persister) answer(o *op) {
+	if a := o.append; a != nil && a.blocked {
+		a.blocked = false
+		p.broker.budget.blocked.Add(-a.held)
+	}
 	switch {
 	case o.done != nil:
 		o.done <- o

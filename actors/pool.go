@@ -18,10 +18,17 @@ const (
 type budget struct {
 	used     atomic.Int64
 	spilling atomic.Int64 // of used: copies of accepted mail on their way to the store
+	blocked  atomic.Int64 // of spilling: what the store does not take now
 	limit    int64
 }
 
-func (b *budget) over() bool { return b.used.Load() > b.limit }
+// load is what the bound is for: no reading or relief makes anything of what is blocked less.
+func (b *budget) load() int64 { return b.used.Load() - b.blocked.Load() }
+
+func (b *budget) over() bool { return b.load() > b.limit }
+
+// brim says that half as much as the bound is blocked.
+func (b *budget) brim() bool { return b.blocked.Load() > b.limit/2 }
 
 // reserve is by how much the budget may be exceeded: then nothing is read any more.
 func (b *budget) reserve() int64 { return b.limit / 4 }
@@ -33,7 +40,7 @@ func (b *budget) keep() int { return int(max(poolKeep, b.limit/64)) }
 func (b *budget) copies() int64 { return b.limit / 8 }
 
 // full says that not even the reserve is left.
-func (b *budget) full() bool { return b.used.Load() > b.limit+b.reserve() }
+func (b *budget) full() bool { return b.load() > b.limit+b.reserve() }
 
 // maySpill says that mail may be copied for the store without making things worse.
 func (b *budget) maySpill() bool { return b.spilling.Load() <= b.copies() || !b.over() }
@@ -43,6 +50,7 @@ type pool struct {
 	budget *budget
 	meter  *meter // the shard's
 	tight  bool   // the budget was exceeded when the turn began
+	brim   bool   // and this, as budget.brim says
 	due    int64  // by how much used is behind: every shard writes to it, so that is not done for each buffer
 	free   [poolClasses]stock[[]byte]
 	idle   int // bytes in free

@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"cmp"
 	"hash/maphash"
+	"slices"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
 )
@@ -33,7 +35,7 @@ type remembered struct {
 // recognise. A nil *recents is empty.
 type recents struct {
 	byID    map[idKey]*remembered // not settled
-	stored  []*remembered         // in the store, or on the way there, from the outbox; not settled
+	stored  []*remembered         // in the store, or on the way there, from the outbox; not settled; by seq
 	settled settledIDs
 }
 
@@ -59,31 +61,53 @@ func (r *recents) add(m *remembered) {
 // keep notes that the envelope is in the store, or on its way, until a client confirms it: on its next conn, perhaps
 // before it is placed there.
 func (r *recents) keep(m *remembered) {
-	if !m.listed {
-		m.listed = true
-		r.stored = append(r.stored, m)
-	}
-}
-
-// settleKept settles the envelopes up to seq that were kept, after calling gone for each.
-func (r *recents) settleKept(seq uint64, gone func(*remembered)) {
-	if r == nil || len(r.stored) == 0 {
+	if m.listed {
 		return
 	}
-	rest := r.stored[:0]
-	for _, m := range r.stored {
-		if m.seq > seq {
-			rest = append(rest, m)
-			continue
-		}
+	m.listed = true
+	at, n := len(r.stored), len(r.stored)
+	if n > 0 && r.stored[n-1].seq > m.seq { // hardly ever
+		at, _ = r.place(m.seq)
+	}
+	r.stored = slices.Insert(r.stored, at, m)
+}
+
+// place returns where in stored the first is that is not before seq, and whether it is seq.
+func (r *recents) place(seq uint64) (int, bool) {
+	return slices.BinarySearchFunc(r.stored, seq, func(m *remembered, seq uint64) int { return cmp.Compare(m.seq, seq) })
+}
+
+// renumber notes that the copy that is delivered is another.
+func (r *recents) renumber(m *remembered, seq uint64) {
+	if m.seq == seq {
+		return
+	}
+	if m.listed {
+		at, _ := r.place(m.seq)
+		r.stored = slices.Delete(r.stored, at, at+1)
+		m.listed, m.seq = false, seq
+		r.keep(m)
+		return
+	}
+	m.seq = seq
+}
+
+// settleKept settles the envelopes up to seq that were kept, after calling gone for each. A client may confirm as often as
+// it likes: it costs what is settled.
+func (r *recents) settleKept(seq uint64, gone func(*remembered)) {
+	if r == nil {
+		return
+	}
+	n := 0
+	for ; n < len(r.stored) && r.stored[n].seq <= seq; n++ {
+		m := r.stored[n]
 		m.listed = false
 		if !m.done {
 			gone(m)
 			r.settle(m)
 		}
 	}
-	clear(r.stored[len(rest):])
-	r.stored = rest
+	r.stored = slices.Delete(r.stored, 0, n)
 }
 
 // settle notes that the envelope was confirmed.

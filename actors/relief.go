@@ -1,6 +1,10 @@
 package actors
 
-import "time"
+import (
+	"time"
+
+	"github.com/enigma-protocol/enigma/actors/protocol"
+)
 
 // One budget bounds the bytes of all buffered mail: outboxes, what is held, what is on its way to the store, answers
 // that nobody reads, messages that have come in part.
@@ -13,11 +17,15 @@ import "time"
 //     read. Mail to others is settled within the turn, and needs next to no credit.
 //   - When the reserve is used up nothing is read from anybody until there is some again. Should that last, the conns
 //     that take no bytes and hold the most are closed with 1013: their mail is in the store.
+//   - Accepted mail that a store does not take, being full or down, cannot be given up. It is no reason to slow anybody
+//     down, who might wait for ever, and has a bound of its own: half the budget. Beyond that a user has brimBytes, or
+//     one envelope, unconfirmed, and what is more is refused, so that conns that end leave little.
 
 const (
 	reliefInterval = 20 * time.Millisecond
 	spillRetry     = 100 * time.Millisecond // what was unconfirmed for too long waits for the store
-	stuckPatience  = time.Second            // full for so long without anything to relieve: conns are closed
+	brimBytes      = 8 << 10
+	stuckPatience  = time.Second // full for so long without anything to relieve: conns are closed
 )
 
 // heavy is a user with something in memory.
@@ -29,7 +37,7 @@ type heavy struct {
 // credit returns how many messages and bytes a conn may have under way.
 func (s *Shard) credit() (messages, bytes int) {
 	b := &s.broker.config.delivery
-	used, limit := s.broker.budget.used.Load(), s.broker.budget.limit
+	used, limit := s.broker.budget.load(), s.broker.budget.limit
 	if used <= limit {
 		return b.CreditMessages, b.CreditBytes
 	}
@@ -77,11 +85,11 @@ func (s *Shard) relieve() {
 }
 
 // relieveSome relieves the users with the most in memory, as far as the store keeps up, and reports whether something
-// is under way. While the store is down nothing can be done.
+// is under way. While the store takes nothing, nothing can be done.
 func (s *Shard) relieveSome() bool {
 	b := &s.broker.budget
-	if s.broker.storeDown.Load() {
-		return b.spilling.Load() > 0
+	if s.broker.storeDown.Load() || s.broker.storeFull() {
+		return b.spilling.Load() > b.blocked.Load()
 	}
 	most, list := 0, s.heavies[:0]
 	for u := range s.users.all() {
@@ -122,7 +130,7 @@ func (s *Shard) stuck(now time.Duration) {
 	for u := range s.users.all() {
 		most = max(most, u.stuck())
 	}
-	over := s.broker.budget.used.Load() - s.broker.budget.limit
+	over := s.broker.budget.load() - s.broker.budget.limit
 	for u := range s.users.all() {
 		if n := u.stuck(); n > 0 && n >= most/2 && over > 0 {
 			over -= int64(n)
@@ -166,16 +174,34 @@ func (d *delivery) relievable() int {
 	return n
 }
 
-// fits says whether the outbox takes a payload of n bytes more. One envelope always fits, however large.
+// fits says whether the outbox takes a payload of n bytes more. One envelope always fits, however large. What needs no
+// memory any more counts too, for it is stored: a client that confirms nothing would else have as much stored as it likes.
 func (d *delivery) fits(n int) bool {
-	return d.out.len() == 0 || d.out.len() < maxUnconfirmed && d.out.bytes()+n <= d.port.bounds().OutboxBytes
+	return d.out.len() == 0 || d.out.len() < maxUnconfirmed && max(d.out.bytes(), d.out.owed)+n <= d.roomy()
+}
+
+// holdable says the same of what is held.
+func (d *delivery) holdable(n int) bool {
+	held, size := d.holds(), d.out.owed
+	if held > 0 {
+		size += d.held.size
+	}
+	return held+d.out.len() == 0 || held+d.out.len() < maxUnconfirmed && size+n+frameOverhead <= d.roomy()
+}
+
+// roomy returns how many bytes a user may have in memory alone. At the brim all of it would be blocked if its conn ended.
+func (d *delivery) roomy() int {
+	if d.pool.brim {
+		return min(brimBytes, d.port.bounds().OutboxBytes)
+	}
+	return d.port.bounds().OutboxBytes
 }
 
 // burdens says that n bytes more for this user, whose conn takes none, are to go to the store, with all there is. Where
 // the outbox would have to grow, a copy of it for the store takes no more.
 func (d *delivery) burdens(n int) bool {
 	return d.port.busy() &&
-		(d.port.storeDown() || d.pool.budget.maySpill() || cap(d.out.buf)-len(d.out.buf) < n+frameOverhead)
+		(d.port.refusing() != protocol.CodeNone || d.pool.budget.maySpill() || cap(d.out.buf)-len(d.out.buf) < n+frameOverhead)
 }
 
 // cut ends relieve: it lets go of what is stored by now and not sent, to be read again when the conn takes more. It

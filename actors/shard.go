@@ -184,6 +184,7 @@ func (s *Shard) turn() {
 	if s.pool.tight = s.broker.budget.over(); s.pool.tight {
 		s.watchMemory()
 	}
+	s.pool.brim = s.broker.budget.brim()
 	if s.pool.idle > 0 && !s.trim.armed() {
 		s.Set(&s.trim, trimInterval)
 	}

@@ -27,7 +27,16 @@ func (u *user) bounds() *Delivery { return u.shard.bounds() }
 
 func (u *user) clock() (time.Duration, int64) { return u.shard.now, u.shard.broker.wall(u.shard.now) }
 
-func (u *user) storeDown() bool { return u.shard.broker.storeDown.Load() }
+func (u *user) refusing() protocol.Code {
+	b := u.shard.broker
+	switch {
+	case b.storeDown.Load():
+		return protocol.CodeStoreUnavailable
+	case b.storeFull():
+		return protocol.CodeStoreFull
+	}
+	return protocol.CodeNone
+}
 
 func (u *user) append(a *appendOp) {
 	if !a.accepted {

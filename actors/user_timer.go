@@ -127,9 +127,9 @@ func (u *user) spillDue() time.Duration {
 	return due
 }
 
-// spill stores what has been unconfirmed too long. While the store is down it stays in memory, within its bounds.
+// spill stores what has been unconfirmed too long. While the store takes nothing it stays in memory, within its bounds.
 func (u *user) spill() {
-	if u.storeDown() {
+	if u.refusing() != protocol.CodeNone {
 		u.waiting().spillAgain = u.shard.now + u.shard.bounds().SpillAfter
 		return
 	}
