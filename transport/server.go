@@ -110,6 +110,7 @@ func New(broker Broker, options Options) (*Server, error) {
 		Name:               serverName,
 		Handler:            s.handle,
 		ErrorHandler:       s.parseError,
+		HeaderReceived:     s.headRead,
 		ReadBufferSize:     maxHead,
 		MaxRequestBodySize: maxBody,
 		ReadTimeout:        opts.ReadTimeout,
