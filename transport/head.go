@@ -33,8 +33,7 @@ func (s *Server) headRead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	case !fewLines(h):
 		*h = fasthttp.RequestHeader{}
 		h.SetRequestURI(refusedTarget)
-	case small(h):
-		hideTarget(h)
+	case small(h): // little to clean, and nothing to drop
 	default:
 		// What is kept of it, if its connection ends before it is handled, has the size of one head, and not of all that
 		// ever were in the same memory.

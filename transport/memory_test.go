@@ -41,6 +41,25 @@ func TestHeads_OfManyLinesAreRefused(t *testing.T) {
 	raw(t, addr, "GET", "/\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n").wantCode(t, protocol.CodeBadRequest)
 }
 
+// The memory of a request that is not small is gone when its answer is written, and the answer is still what it should be.
+func TestAnswers_ToLargeRequests(t *testing.T) {
+	_, addr := serve(t, newAccounts(), transport.Options{})
+	c := dial(t, addr)
+	large := "Host: localhost\r\nX-Fill: " + strings.Repeat("f", 10_000) + "\r\n"
+	c.send("HEAD /version HTTP/1.1\r\n", large, "\r\n")
+	if r := c.response("HEAD"); r.StatusCode != 200 || r.ContentLength < 1 || r.body != "" {
+		t.Errorf("HEAD: %d, %d bytes, %q", r.StatusCode, r.ContentLength, r.body)
+	}
+	c.send("GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n", large, "\r\n")
+	if r := c.response("GET"); r.Header.Get("Connection") != "keep-alive" {
+		t.Errorf("a client of HTTP/1.0 is told %q", r.Header)
+	}
+	c.send("GET /healthz HTTP/1.1\r\nConnection: close\r\n", large, "\r\n")
+	if r := c.response("GET"); r.StatusCode != 200 || !r.Close {
+		t.Errorf("%d, and the connection stays open: %t", r.StatusCode, !r.Close)
+	}
+}
+
 // What a connection has asked for leaves nothing large behind while it waits for its next request, and neither does what
 // another has asked for, whose memory it may have got.
 func TestIdleConnections_HoldLittle(t *testing.T) {
@@ -64,13 +83,14 @@ func TestIdleConnections_HoldLittle(t *testing.T) {
 	small := get + "\r\n"
 	least := idleMemory(t, small)
 	for name, request := range map[string]string{
-		"a long target":                "GET /" + strings.Repeat("x", 15_000) + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
-		"a long value in each line":    get + strings.Join(eachLine(60, 15_000, "\r\n"), get),
-		"a value in each of few lines": get + strings.Join(eachLine(28, 800, "\r\n"), get),
-		"many names in Trailer":        get + "Trailer: a" + strings.Repeat(",a", 100) + "\r\n\r\n",
-		"many trailers":                "POST " + beginning + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("a:\r\n", 4300) + "\r\n",
-		"a body":                       "POST " + beginning + "Content-Length: 65536\r\n\r\n" + strings.Repeat("x", 65536),
-		"a large answer":               "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"a long target":             "GET /" + strings.Repeat("x", 15_000) + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"a long value in each line": get + strings.Join(eachLine(28, 9_000, "\r\n"), get),
+		"a value in each of many":   get + strings.Join(eachLine(100, 500, "\r\n"), get),
+		"a value in each of few":    get + strings.Join(eachLine(28, 800, "\r\n"), get),
+		"many names in Trailer":     get + "Trailer: a" + strings.Repeat(",a", 100) + "\r\n\r\n",
+		"many trailers":             "POST " + beginning + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("a:\r\n", 4300) + "\r\n",
+		"a body":                    "POST " + beginning + "Content-Length: 65536\r\n\r\n" + strings.Repeat("x", 65536),
+		"a large answer":            "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
 		if got := idleMemory(t, request); got > least+32<<10 {
 			t.Errorf("%s: an idle connection holds %d bytes, %d after a small request", name, got, least)
