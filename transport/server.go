@@ -137,7 +137,7 @@ func (s *Server) Handler() fasthttp.RequestHandler { return s.handle }
 func (s *Server) ErrorHandler() func(*fasthttp.RequestCtx, error) { return s.parseError }
 
 // Serve accepts connections until [Server.Shutdown] and returns nil then. It may be called for several listeners; for
-// TLS, give it one of tls.NewListener.
+// TLS, give it one of [NewTLSListener].
 func (s *Server) Serve(ln net.Listener) error {
 	if s.stopping.Load() {
 		ln.Close()
@@ -146,8 +146,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if len(s.opts.PublicHosts) == 0 && !local(addrOf(ln.Addr())) {
 		s.warnUnprotected()
 	}
-	addr := addrOf(ln.Addr())
-	return s.http.Serve(&listener{Listener: ln, server: s, private: addr.IsLoopback(), closed: make(chan struct{})})
+	return s.http.Serve(s.listen(ln))
 }
 
 var errClosed = errors.New("transport: server closed")
