@@ -130,7 +130,8 @@ func New(broker Broker, options Options) (*Server, error) {
 
 // Handler serves a request. It is for a fasthttp server of the caller's own, which must set KeepHijackedConns, must not
 // set ReduceMemoryUsage, and should set ReadBufferSize to 18 KiB or more, DisablePreParseMultipartForm, and ErrorHandler
-// to [Server.ErrorHandler]. Connections are then counted from their upgrade on.
+// to [Server.ErrorHandler]. Connections are then counted from their upgrade on, and what that server makes of a request
+// before it calls the handler, the cleaning of long paths and the memory of many header lines, has no bound of ours.
 func (s *Server) Handler() fasthttp.RequestHandler { return s.handle }
 
 // ErrorHandler answers requests that could not be read; see [Server.Handler].
