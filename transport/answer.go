@@ -28,12 +28,12 @@ const (
 	retryStore = "2"
 )
 
-// reply answers 200 with a JSON body.
+// reply answers 200 with a JSON body, which nobody may change any more: a copy would stay with the connection.
 func reply(ctx *fasthttp.RequestCtx, cache string, body []byte) {
 	ctx.SetStatusCode(fasthttp.StatusOK)
 	ctx.SetContentType(typeJSON)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, cache)
-	ctx.SetBody(body)
+	ctx.Response.SetBodyRaw(body)
 }
 
 // fail answers with an error.
@@ -97,12 +97,16 @@ func preflight(ctx *fasthttp.RequestCtx) {
 
 // parseError answers what fasthttp could not read. The connection is closed after it.
 func (s *Server) parseError(ctx *fasthttp.RequestCtx, err error) {
+	refused := string(ctx.Request.Header.RequestURI()) == refusedTarget
+	if _, ours := ctx.Conn().(*httpConn); ours {
+		defer forget(ctx)
+	}
 	defer s.counted(ctx)
 	s.cors(ctx)
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
-	case errors.As(err, &small):
+	case refused, errors.As(err, &small):
 		fail(ctx, protocol.CodeHeadersTooLarge)
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		fail(ctx, protocol.CodeBodyTooLarge)

@@ -2,19 +2,15 @@
 
 package transport
 
-import (
-	"errors"
-	"net"
-)
+import "net"
 
-// boundBuffers bounds what the kernel holds for a connection, in bytes each way; 0 leaves that to the kernel.
-func boundBuffers(c *net.TCPConn, send, receive int) error {
-	var errs [2]error
-	if send > 0 {
-		errs[0] = c.SetWriteBuffer(send)
+// boundListener reports whether connections inherit the bound of what the kernel holds for their clients: it need not be so.
+func boundListener(*net.TCPListener, int) bool { return false }
+
+// boundSending bounds what the kernel holds for a client that does not read, in bytes; 0 leaves that to the kernel.
+func boundSending(c *net.TCPConn, send int, inherited bool) error {
+	if send <= 0 || inherited {
+		return nil
 	}
-	if receive > 0 {
-		errs[1] = c.SetReadBuffer(receive)
-	}
-	return errors.Join(errs[:]...)
+	return c.SetWriteBuffer(send)
 }

@@ -105,17 +105,16 @@ func (s *Server) open(nc net.Conn, count *connCount, hs handshake, early []byte)
 	st.post((*connJob)(&st.conn))
 }
 
-// tune sets the socket of a connection up for a WebSocket.
+// tune sets the socket of a connection up for a WebSocket. What is held for its client is bounded since it was accepted.
 func (s *Server) tune(nc net.Conn) {
-	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
-		nc = wrapped.NetConn()
-	}
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok {
+	tcp := tcpOf(nc)
+	if tcp == nil {
 		return
 	}
-	tcp.SetKeepAlive(false)                                    // liveness is the broker's, with Pings
-	boundBuffers(tcp, s.opts.SendBuffer, s.opts.ReceiveBuffer) // where it fails, the socket is closed already
+	tcp.SetKeepAlive(false) // liveness is the broker's, with Pings
+	if s.opts.ReceiveBuffer > 0 {
+		tcp.SetReadBuffer(s.opts.ReceiveBuffer) // where it fails, the socket is closed already
+	}
 }
 
 // closed takes a conn out of the counts. Its socket is closed already, or else the next one might find no descriptor.

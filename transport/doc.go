@@ -65,14 +65,22 @@
 //   - What the limits count, from clients that name another address: only trusted proxies are believed.
 //   - The log, which names no client and quotes none.
 //
+// Not prevented is plain volume: there is no limit to the upgrades of a source but that of its connections, nor to its
+// messages but that of each conn, and so the most is one times the other. Whoever reads an answer in each
+// Options.WriteTimeout keeps an HTTP connection for good, in its place of those that one source may have.
+//
 // What the server itself learns, and could do, is not protected here: who writes to whom, when, how much, from where.
 // Payloads are for the two ends to encrypt. A public key is what its id says or clients notice.
 //
 // # Limits
 //
 //	request line and headers     18 KiB (16 KiB is promised)             431
+//	header lines, and names in Trailer   128                             431
 //	request body                 64 KiB                                  413
 //	time for a request           Options.ReadTimeout                     408
+//	a TLS handshake              16 KiB ([NewTLSListener])               closed
+//	an answer that is not read   Options.WriteTimeout, and the kernel holds Options.SendBuffer
+//	kept of a request until the next   1 KiB in 32 header lines; what is larger is dropped with its answer
 //	HTTP connections             32,768                                  503
 //	connections together         Options.MaxConns                       503
 //	logins per source            Options.RateLogins                      429

@@ -29,8 +29,21 @@ type listener struct {
 	net.Listener
 	server  *Server
 	private bool // bound to loopback
+	bounded bool // connections inherit the size of their send buffer
 	closed  chan struct{}
 	once    sync.Once
+}
+
+// listen returns the listener that fasthttp is to accept from.
+func (s *Server) listen(ln net.Listener) *listener {
+	l := &listener{Listener: ln, server: s, private: addrOf(ln.Addr()).IsLoopback(), closed: make(chan struct{})}
+	if secure, ok := ln.(*tlsListener); ok {
+		ln = secure.Listener
+	}
+	if tcp, ok := ln.(*net.TCPListener); ok {
+		l.bounded = boundListener(tcp, s.opts.SendBuffer)
+	}
+	return l
 }
 
 // Accept returns the next connection that is within the limits.
@@ -42,6 +55,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			wait = minAcceptWait
 			if c := l.server.admit(nc); c != nil {
 				c.private = l.private
+				l.server.boundSending(nc, l.bounded)
 				return c, nil
 			}
 			continue
@@ -60,6 +74,13 @@ func (l *listener) Accept() (net.Conn, error) {
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, maxAcceptWait)
+	}
+}
+
+// boundSending bounds what the kernel holds for a client that does not read, answers to HTTP requests included.
+func (s *Server) boundSending(nc net.Conn, inherited bool) {
+	if tcp := tcpOf(nc); tcp != nil {
+		boundSending(tcp, s.opts.SendBuffer, inherited) // where it fails, the socket is closed already
 	}
 }
 
@@ -134,6 +155,11 @@ func (s *Server) enter(c *httpConn) bool {
 
 // Read notes that the connection is in use.
 func (c *httpConn) Read(p []byte) (int, error) {
+	if !c.used.Load() {
+		if err := greet(c.Conn); err != nil {
+			return 0, err
+		}
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.used.Load() {
 		c.used.Store(true)

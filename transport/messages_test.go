@@ -2,7 +2,6 @@ package transport_test
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -270,7 +269,7 @@ func testTLS(t *testing.T, n *node) {
 		t.Fatal(err)
 	}
 	n.addr = ln.Addr().String()
-	n.server = serveOn(t, n.broker, transport.Options{}, tls.NewListener(ln, cert.TLS))
+	n.server = serveOn(t, n.broker, transport.Options{}, transport.NewTLSListener(ln, cert.TLS))
 	n.endBroker()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

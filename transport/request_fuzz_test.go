@@ -28,9 +28,10 @@ func requestSeeds() []string {
 		"OPTIONS * HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 		"GET /login/a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /login/a HTTP/1.1\nHost: a\n folded\n\n",
 		"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n",
+		"GET /login/a HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("a:\r\n", 125) + "b:\r\n\r\n", "GET /? /login/a HTTP/1.1\r\nHost: a\r\n\r\n",
 	}
 	for _, target := range []string{
-		"/login/a", "/login/a%2Fb//c/../d?e", "/login/%0d%0aSet-Cookie:x", "/login/", "/login/a#b?c", "//login/a", "/login//a",
+		"/login/a", "/login/a%2Fb//c/../d?e", "/login/%0d%0aSet-Cookie:x", "/login/", "/login/a#b?c", "/?/login/a", "/login/" + strings.Repeat("/.", 4000), "http://a/" + strings.Repeat("/", 9000), "//login/a", "/login//a",
 		"http://a/login/b", "http://a", "login/a", "*", "/connect/fpmansl7byak6gq7ymzi7j3dvetjoi6i", "/connect/%00", "/version", "/readyz", "/healthz/",
 	} {
 		seeds = append(seeds, "GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -54,11 +55,10 @@ func FuzzRequest(f *testing.F) {
 		clear(broker.keys)
 		var ctx fasthttp.RequestCtx
 		ctx.Init(new(fasthttp.Request), peer, nil)
-		if err := ctx.Request.ReadLimitBody(bufio.NewReaderSize(bytes.NewReader(input), 18<<10), 64<<10); err != nil {
+		if target, err := s.Read(&ctx, bufio.NewReaderSize(bytes.NewReader(input), 18<<10)); err != nil {
 			s.ErrorHandler()(&ctx, err)
 		} else {
-			// Before the handler makes others of them.
-			target, host := string(ctx.Request.Header.RequestURI()), string(ctx.Request.Header.Host())
+			host := string(ctx.Request.Header.Host()) // before the handler makes another of it
 			s.Handler()(&ctx)
 			checkStored(t, target, host, &ctx, broker)
 		}

@@ -18,7 +18,7 @@ import (
 // loginPrefix precedes a key in a path. What follows belongs to the key, whatever it looks like.
 const loginPrefix = "/login/"
 
-// routes registers the resources. The router is given the raw path by handle and corrects nothing in it: it would
+// routes registers the resources. The router is given the raw path by handle, as far as it matters, and corrects nothing in it: it would
 // redirect keys that have two slashes in them, or one at the end.
 func (s *Server) routes() *router.Router {
 	r := router.New()
@@ -54,6 +54,10 @@ func (s *Server) routes() *router.Router {
 
 // handle is the entry of every request.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	showTarget(&ctx.Request.Header)
+	if _, ours := ctx.Conn().(*httpConn); ours && !small(&ctx.Request.Header) {
+		defer forget(ctx)
+	}
 	defer s.counted(ctx)
 	defer s.recovered(ctx)
 	if framedTwice(&ctx.Request.Header) {
@@ -83,7 +87,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		fail(ctx, protocol.CodeNotFound)
 		return
 	}
-	ctx.URI().SetPathBytes(path)
+	ctx.URI().SetPathBytes(routePath(path))
 	s.router.Handler(ctx)
 }
 
@@ -132,8 +136,8 @@ func sameHost(authority, host []byte) bool {
 
 // loginByPath is GET /login/{key}.
 func (s *Server) loginByPath(ctx *fasthttp.RequestCtx) {
-	raw := ctx.URI().PathOriginal()[len(loginPrefix):]
-	key, ok := percentDecode(raw)
+	_, path, _ := splitTarget(ctx.Request.Header.RequestURI()) // by which it has come here
+	key, ok := percentDecode(path[len(s.opts.Prefix)+len(loginPrefix):])
 	s.login(ctx, key, ok)
 }
 

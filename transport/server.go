@@ -110,6 +110,7 @@ func New(broker Broker, options Options) (*Server, error) {
 		Name:               serverName,
 		Handler:            s.handle,
 		ErrorHandler:       s.parseError,
+		HeaderReceived:     s.headRead,
 		ReadBufferSize:     maxHead,
 		MaxRequestBodySize: maxBody,
 		ReadTimeout:        opts.ReadTimeout,
@@ -129,14 +130,15 @@ func New(broker Broker, options Options) (*Server, error) {
 
 // Handler serves a request. It is for a fasthttp server of the caller's own, which must set KeepHijackedConns, must not
 // set ReduceMemoryUsage, and should set ReadBufferSize to 18 KiB or more, DisablePreParseMultipartForm, and ErrorHandler
-// to [Server.ErrorHandler]. Connections are then counted from their upgrade on.
+// to [Server.ErrorHandler]. Connections are then counted from their upgrade on, and what that server makes of a request
+// before it calls the handler, the cleaning of long paths and the memory of many header lines, has no bound of ours.
 func (s *Server) Handler() fasthttp.RequestHandler { return s.handle }
 
 // ErrorHandler answers requests that could not be read; see [Server.Handler].
 func (s *Server) ErrorHandler() func(*fasthttp.RequestCtx, error) { return s.parseError }
 
 // Serve accepts connections until [Server.Shutdown] and returns nil then. It may be called for several listeners; for
-// TLS, give it one of tls.NewListener.
+// TLS, give it one of [NewTLSListener].
 func (s *Server) Serve(ln net.Listener) error {
 	if s.stopping.Load() {
 		ln.Close()
@@ -145,8 +147,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if len(s.opts.PublicHosts) == 0 && !local(addrOf(ln.Addr())) {
 		s.warnUnprotected()
 	}
-	addr := addrOf(ln.Addr())
-	return s.http.Serve(&listener{Listener: ln, server: s, private: addr.IsLoopback(), closed: make(chan struct{})})
+	return s.http.Serve(s.listen(ln))
 }
 
 var errClosed = errors.New("transport: server closed")

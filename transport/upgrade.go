@@ -167,7 +167,7 @@ func takeEarly(hijacked net.Conn) ([]byte, error) {
 }
 
 // release unwraps the connection from what fasthttp and the listener put around it, with its place in the counts. One
-// that is not from our listener gets its place among all now.
+// that is not from our listener gets its place among all, and its bounds, now.
 func (s *Server) release(hijacked net.Conn) (net.Conn, *connCount) {
 	nc := hijacked
 	if wrapped, ok := nc.(interface{ UnsafeConn() net.Conn }); ok {
@@ -176,6 +176,7 @@ func (s *Server) release(hijacked net.Conn) (net.Conn, *connCount) {
 	if counted, ok := nc.(*httpConn); ok {
 		return counted.takeOver()
 	}
+	s.boundSending(nc, false)
 	s.places.force()
 	return nc, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -141,7 +140,7 @@ func (s *server) start() (err error) {
 func (s *server) serveFront() {
 	l := s.front
 	if s.cert != nil {
-		l = tls.NewListener(l, s.cert.config())
+		l = transport.NewTLSListener(l, s.cert.config())
 	}
 	go func() {
 		if err := s.transport.Serve(l); err != nil && !s.stopping.Load() {

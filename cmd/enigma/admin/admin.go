@@ -17,7 +17,8 @@
 // in that place. A page of a stranger may point its own name at this address (DNS rebinding) and read profiles, which
 // hold what is in memory; so a Host that is a name must be one of those the operator gave, or localhost. A page may also
 // have the browser fetch things from here without seeing them; so requests from other sites are refused, but for links
-// to the dashboard.
+// to the dashboard. Browsers do not say so of requests over http to other machines: profiles, which cost something to make,
+// they get there from the list of profiles only.
 package admin
 
 import (

@@ -94,6 +94,32 @@ func TestGuard_IsForNoOtherSite(t *testing.T) {
 	}
 }
 
+// A browser does not tell another machine, over http, that a page of another site is behind a request.
+func TestGuard_StartsNoProfileForAPage(t *testing.T) {
+	s := newServer(t, Options{})
+	const browser, host = "Mozilla/5.0 (X11) Browser/1", "192.0.2.1:9090"
+	for _, c := range []struct {
+		target, agent, from string
+		want                bool
+	}{
+		{"/debug/pprof/goroutine", browser, "", false},
+		{"/debug/pprof/goroutine", browser, "http://evil.example/", false},
+		{"/debug/pprof/goroutine", browser, "http://192.0.2.1/", false},
+		{"/debug/pprof/goroutine", browser, "http://" + host + "@evil.example/", false},
+		{"/debug/pprof/goroutine", browser, "%", false},
+		{"/debug/pprof/goroutine", browser, "http://" + host + "/debug/pprof/", true},
+		{"/debug/pprof/", browser, "", true},
+		{"/metrics", browser, "", true},
+		{"/debug/pprof/goroutine", "Go-http-client/1.1", "", true},
+		{"/debug/pprof/goroutine", "", "", true},
+	} {
+		got := s.get(c.target, "Host", host, "User-Agent", c.agent, "Referer", c.from)
+		if (got.Code == http.StatusOK) != c.want {
+			t.Errorf("%+v: %d", c, got.Code)
+		}
+	}
+}
+
 // TestDashboard_BringsAllItNeeds: what the page refers to is there, under a policy that lets nothing else in.
 func TestDashboard_BringsAllItNeeds(t *testing.T) {
 	s := newServer(t, Options{})

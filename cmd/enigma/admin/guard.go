@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -18,7 +19,7 @@ func (a *Server) guard(next http.Handler) http.Handler {
 		switch {
 		case !a.hostAllowed(r.Host):
 			respond(w, http.StatusForbidden, "this address does not answer to that name: ask for localhost or an address, or name it with --admin-host")
-		case crossSite(r):
+		case crossSite(r) || unasked(r):
 			respond(w, http.StatusForbidden, "not for pages of other sites")
 		default:
 			next.ServeHTTP(w, r)
@@ -46,4 +47,16 @@ func crossSite(r *http.Request) bool {
 		return false
 	}
 	return r.URL.Path != "/" || r.Header.Get("Sec-Fetch-Mode") != "navigate"
+}
+
+// unasked says whether a page of another site may be behind a request for a profile without the browser saying so: browsers
+// send Sec-Fetch-Site to this machine and over TLS only. A page cannot make them leave out who they are, nor send a Referer
+// of another site than its own; who asks by hand comes from the list of profiles.
+func unasked(r *http.Request) bool {
+	const profiles = "/debug/pprof/"
+	if r.Header.Get("Sec-Fetch-Site") != "" || !strings.HasPrefix(r.UserAgent(), "Mozilla/") || !strings.HasPrefix(r.URL.Path, profiles) || r.URL.Path == profiles {
+		return false
+	}
+	from, err := url.Parse(r.Referer())
+	return err != nil || from.Host != r.Host
 }
