@@ -119,6 +119,25 @@ func TestLogin_TakesTheKeyFromABody(t *testing.T) {
 	}
 }
 
+// forwardings are the headers by which a proxy shows itself, as some write them.
+var forwardings = []string{"X-Forwarded-For: 192.0.2.77", "Forwarded: for=192.0.2.77", "X-Real-IP: 192.0.2.77", "Via: 1.1 proxy",
+	"X-Forwarded-Host: chat.example", "x-forwarded-proto: https"}
+
+// A proxy on this machine that says nothing of whom it speaks for is limited as one, all its users together.
+func TestRateOfLogins_HoldsForAProxyThatNamesNobody(t *testing.T) {
+	for _, header := range forwardings {
+		_, addr := serve(t, newAccounts(), transport.Options{RateLogins: 3})
+		limited := false
+		for range 8 {
+			limited = limited || get(t, addr, "/login/alice", header).StatusCode == 429
+		}
+		if !limited {
+			t.Errorf("with %q nothing is limited", header)
+		}
+		get(t, addr, "/login/alice").want(t, 200, userBody("alice")) // this machine itself is not
+	}
+}
+
 func TestRateOfLogins(t *testing.T) {
 	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: 3, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	from := func(forwarded ...string) int {
