@@ -111,6 +111,24 @@ func TestEntrance_OpensWhileTheServerEnds(t *testing.T) {
 	})
 }
 
+// Of two connections the newer one is the one whose proof came last, not the one that was opened last.
+func TestEntrance_WhoProvesLastIsTheNewest(t *testing.T) {
+	onAll(t, func(t *testing.T, b backend) {
+		n := b.start(t, transport.Options{})
+		k := newX25519()
+		first := n.connect(k.key, offerV1)
+		challenge := first.challenge()
+		second := n.upgrade(k.id(), offerV1)
+		second.prove(k)
+		second.wantReady(true)
+		first.sendText(k.proof(t, challenge, host))
+		first.wantReady(true)
+		second.want(string(protocol.AppendV1Error(nil, protocol.CodeReplaced, nil, nil)))
+		second.wantClose(4409)
+		first.echoed("still here")
+	})
+}
+
 func TestEntrance_IsNotForUnknownUsers(t *testing.T) {
 	onAll(t, func(t *testing.T, b backend) {
 		n := b.start(t, transport.Options{})

@@ -122,6 +122,28 @@ func TestLogin_TakesTheKeyFromABody(t *testing.T) {
 	}
 }
 
+// forwardings are the headers by which a proxy shows itself, as some write them.
+var forwardings = []string{"X-Forwarded-For: 192.0.2.77", "Forwarded: for=192.0.2.77", "X-Real-IP: 192.0.2.77", "Via: 1.1 proxy",
+	"X-Forwarded-Host: chat.example", "x-forwarded-proto: https", "X-Forwarded-Port: 443", "X-Forwarded-Server: proxy", "X-Forwarded-By: proxy",
+	"CF-Connecting-IP: 192.0.2.77", "True-Client-IP: 192.0.2.77", "X-Client-IP: 192.0.2.77", "fastly-client-ip: 192.0.2.77",
+	"X-Cluster-Client-IP: 192.0.2.77", "X-Envoy-External-Address: 192.0.2.77"}
+
+// A proxy on this machine that says nothing of whom it speaks for is limited as one, all its users together.
+func TestRateOfLogins_HoldsForAProxyThatNamesNobody(t *testing.T) {
+	for _, header := range forwardings {
+		_, addr := serve(t, newAccounts(), transport.Options{RateLogins: 3})
+		limited := false
+		for range 8 {
+			limited = limited || get(t, addr, "/login/alice", header).StatusCode == 429
+		}
+		if !limited {
+			t.Errorf("with %q nothing is limited", header)
+		}
+		// This machine itself is not, whatever else it sends.
+		get(t, addr, "/login/alice", "X-Forwarded: x", "X-Real: x", "X-Client: x", "Cookie: via=x", "TE: trailers").want(t, 200, userBody("alice"))
+	}
+}
+
 func TestRateOfLogins(t *testing.T) {
 	_, addr := serve(t, newAccounts(), transport.Options{RateLogins: 3, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	from := func(forwarded ...string) int {

@@ -51,7 +51,8 @@ type Options struct {
 	//
 	// The source address of a request is the peer's or, when that is a trusted proxy, the last one in X-Forwarded-For
 	// that is none. IPv6 sources are told apart by their first 64 bits. Loopback itself is exempt from all limits, unless
-	// a forwarding header shows that it is a proxy.
+	// a forwarding header shows that it is a proxy: X-Forwarded-For or one of its family, Forwarded, Via, or one in which
+	// some proxy names its client, such as X-Real-IP.
 	TrustedProxies []netip.Prefix
 
 	// ReadTimeout bounds how long a client may take to send one request. Default 10 s.

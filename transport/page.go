@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"crypto/tls"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -51,6 +52,9 @@ func (s *Server) sendFile(ctx *fasthttp.RequestCtx, file *web.File) {
 		for _, header := range web.PageHeaders(string(ctx.Request.Header.Host())) {
 			h.Set(header.Name, header.Value)
 		}
+		if overTLS(ctx) && !namesThisMachine(ctx.Request.Header.Host()) {
+			h.Set(fasthttp.HeaderStrictTransportSecurity, onlyTLS)
+		}
 	}
 	if hasToken(ctx.Request.Header.PeekAll(fasthttp.HeaderIfNoneMatch), etag, sameTag) {
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
@@ -62,6 +66,26 @@ func (s *Server) sendFile(ctx *fasthttp.RequestCtx, file *web.File) {
 	ctx.SetStatusCode(fasthttp.StatusOK)
 	ctx.SetContentType(file.Type)
 	ctx.Response.SetBodyRaw(body) // nobody changes it
+}
+
+// onlyTLS has browsers come by TLS alone for a year, to this host and to none below it (RFC 6797, section 6.1).
+const onlyTLS = "max-age=31536000"
+
+// overTLS reports whether it is this process that ends a request's TLS. A proxy that does so says itself what it promises.
+func overTLS(ctx *fasthttp.RequestCtx) bool {
+	c, ours := ctx.Conn().(*httpConn)
+	if !ours {
+		return ctx.IsTLS()
+	}
+	_, is := c.Conn.(interface{ ConnectionState() tls.ConnectionState })
+	return is
+}
+
+// namesThisMachine reports whether a Host is localhost or the like. What a browser were told of that would bind all that
+// its user runs there, on whatever port.
+func namesThisMachine(host []byte) bool {
+	authority, ok := protocol.Authority(string(host))
+	return ok && isLoopbackName(nameOf(authority))
 }
 
 // sameTag compares entity tags weakly (RFC 9110, section 8.8.3.2).

@@ -1,11 +1,17 @@
 package transport_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
 	"io"
+	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
 	"github.com/enigma-protocol/enigma/transport"
@@ -30,13 +36,60 @@ func TestPage_IsForBrowsersWhoHoldItToItsPolicy(t *testing.T) {
 			t.Errorf("the policy is without %q: %s", want, policy)
 		}
 	}
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-cache"} {
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Cache-Control": "no-cache",
+		"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+		"Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+	} {
 		if got := r.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 	get(t, addr, "/").want(t, 200, `{"status":"ok"}`)
 	get(t, addr, "/", "Accept: */*").want(t, 200, `{"status":"ok"}`)
+}
+
+// A browser that has had the page by TLS comes by nothing else to its host. What a proxy makes of it is the proxy's affair,
+// and localhost belongs to other programs too.
+func TestPage_ByTLSAsksForTLS(t *testing.T) {
+	site := httptest.NewUnstartedServer(nil)
+	site.StartTLS()
+	defer site.Close()
+	opts := transport.Options{Page: web.New(), PublicHosts: []string{"chat.example"}}
+	_, plain := serve(t, newAccounts(), opts)
+	listen := func() (ln net.Listener, addr string) {
+		inner := must(net.Listen("tcp", "127.0.0.1:0"))
+		return tls.NewListener(inner, &tls.Config{Certificates: site.TLS.Certificates}), inner.Addr().String()
+	}
+	own, byTLS := listen()
+	s := serveOn(t, newAccounts(), opts, own)
+	foreign, embedded := listen()
+	host := &fasthttp.Server{Handler: s.Handler(), KeepHijackedConns: true}
+	go host.Serve(foreign)
+	t.Cleanup(func() { host.Shutdown() })
+	for _, c := range []struct {
+		addr, host, target string
+		tls                bool
+		want               string
+	}{
+		{byTLS, "chat.example", "/", true, "max-age=31536000"},
+		{embedded, "chat.example", "/", true, "max-age=31536000"},
+		{byTLS, "chat.example", "/login/alice", true, ""},
+		{byTLS, "localhost", "/", true, ""},
+		{byTLS, "127.0.0.1:8443", "/", true, ""},
+		{plain, "chat.example", "/", false, ""},
+	} {
+		conn := dial(t, c.addr)
+		if c.tls {
+			over := tls.Client(conn.Conn, &tls.Config{InsecureSkipVerify: true})
+			conn = &rawConn{Conn: over, t: t, r: bufio.NewReader(over)}
+		}
+		conn.send("GET ", c.target, " HTTP/1.1\r\nHost: ", c.host, "\r\nX-Forwarded-Proto: https\r\n", asBrowser, "\r\n\r\n")
+		r := conn.response("GET")
+		if got := r.Header.Get("Strict-Transport-Security"); got != c.want || r.StatusCode != 200 {
+			t.Errorf("%+v: %d, %q", c, r.StatusCode, got)
+		}
+	}
 }
 
 func TestPage_AHostCannotAddToThePolicy(t *testing.T) {

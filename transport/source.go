@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"strings"
@@ -44,17 +45,32 @@ func (s *Server) sourceOf(ctx *fasthttp.RequestCtx) source {
 
 // forwarded reports whether a request says that it has come through a proxy.
 func forwarded(h *fasthttp.RequestHeader) bool {
-	for _, name := range forwardingHeaders {
-		if len(h.PeekAll(name)) > 0 {
+	for name := range h.All() {
+		if isForwarding(name) {
 			return true
 		}
 	}
 	return false
 }
 
-// forwardingHeaders are what proxies add. The first is believed, the others only give a proxy away.
-var forwardingHeaders = []string{fasthttp.HeaderXForwardedFor, fasthttp.HeaderForwarded, "X-Real-Ip",
-	fasthttp.HeaderXForwardedHost, "X-Forwarded-Proto", fasthttp.HeaderVia}
+// isForwarding reports whether a header, in whatever case, is one that proxies add. X-Forwarded-For is believed, the
+// others only give a proxy away.
+func isForwarding(name []byte) bool {
+	const family = len("X-Forwarded-")
+	if len(name) > family && bytes.EqualFold(name[:family], []byte("X-Forwarded-")) {
+		return true
+	}
+	for _, other := range forwardingHeaders {
+		if len(name) == len(other) && bytes.EqualFold(name, []byte(other)) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardingHeaders are those whose name does not begin with X-Forwarded-.
+var forwardingHeaders = []string{fasthttp.HeaderForwarded, fasthttp.HeaderVia, "X-Real-IP", "X-Client-IP", "True-Client-IP",
+	"X-Cluster-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP", "X-Envoy-External-Address"}
 
 // trusted reports whether an address is a proxy that is believed.
 func (s *Server) trusted(addr netip.Addr) bool {

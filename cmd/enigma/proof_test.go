@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/enigma-protocol/enigma/cmd/enigma/enigmatest"
 	"github.com/enigma-protocol/enigma/transport/client"
 )
@@ -34,31 +36,40 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// rsaKey takes a while to make.
-var rsaKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
+// rsaKey and otherRSAKey take a while to make.
+var rsaKey, otherRSAKey = sync.OnceValue(newRSAKey), sync.OnceValue(newRSAKey)
 
-// keyKinds are the kinds of users there are: with a key that can be proved, in different forms, and without.
-var keyKinds = map[string]func() *client.Key{
-	"x25519": func() *client.Key { return must(client.GenerateKey()) },
-	"p256, base64 of PEM": func() *client.Key { // the form of the protocol's reference client
+func newRSAKey() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) }
+
+// keyKinds are the kinds of users there are: with a key that can be proved, in different forms, and without. Of each kind
+// there is one who proves it and another who does not.
+var keyKinds = map[string]func(proves bool) *client.Key{
+	"x25519": func(bool) *client.Key { return must(client.GenerateKey()) },
+	"p256, base64 of PEM": func(bool) *client.Key { // the form of the protocol's reference client
 		private := must(ecdh.P256().GenerateKey(rand.Reader))
 		text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: must(x509.MarshalPKIXPublicKey(private.Public()))})
 		return must(client.NewKey(private, base64.StdEncoding.EncodeToString(text)))
 	},
-	"ed25519": func() *client.Key {
+	"ed25519": func(bool) *client.Key {
 		seed := make([]byte, ed25519.SeedSize)
 		rand.Read(seed)
 		return must(client.NewKey(ed25519.NewKeyFromSeed(seed), ""))
 	},
-	"rsa":      func() *client.Key { return must(client.NewKey(rsaKey(), "")) },
-	"any text": func() *client.Key { return nil },
+	"rsa": func(proves bool) *client.Key {
+		if proves {
+			return must(client.NewKey(rsaKey(), ""))
+		}
+		return must(client.NewKey(otherRSAKey(), ""))
+	},
+	"any text": func(bool) *client.Key { return nil },
 }
 
 // subject is a user whose ways in are tried.
 type subject struct {
-	kind string
-	key  *client.Key // nil for a key that cannot be proved
-	id   string
+	kind   string
+	key    *client.Key // nil for a key that cannot be proved
+	id     string
+	proves bool // when the test comes to it
 }
 
 // way is a way to connect.
@@ -76,6 +87,7 @@ func (u *subject) try(t *testing.T, s *enigmatest.Server, by way) bool {
 	if by == byPlain {
 		return tryPlain(t, s, u.id)
 	}
+	in := by == byProof || tryDeclined(t, s, u)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	options := []client.Option{client.RequireV1()}
@@ -87,7 +99,13 @@ func (u *subject) try(t *testing.T, s *enigmatest.Server, by way) bool {
 		if !errors.Is(err, client.ErrProofRequired) {
 			t.Errorf("%s, %s: %v", u.kind, by, err)
 		}
+		if in && by == byDeclined {
+			t.Errorf("%s, %s: the client does not get in", u.kind, by)
+		}
 		return false
+	}
+	if !in {
+		t.Errorf("%s, %s: the client gets in", u.kind, by)
 	}
 	if c.Proven() != (by == byProof) {
 		t.Errorf("%s, %s: proven %v", u.kind, by, c.Proven())
@@ -113,6 +131,28 @@ func tryPlain(t *testing.T, s *enigmatest.Server, id string) bool {
 	}
 	u.Leave()
 	return true
+}
+
+// tryDeclined is the same on enigma.v1, for a user who is asked for a proof if there is one, and declines.
+func tryDeclined(t *testing.T, s *enigmatest.Server, u *subject) bool {
+	t.Helper()
+	th := &thief{t: t, s: s, victim: u.id}
+	c := th.dial()
+	if u.key != nil {
+		if challenge := th.hears(c); !strings.Contains(challenge, `"challenge"`) {
+			t.Errorf("%s: got %s, want a challenge", u.kind, challenge)
+		}
+		th.says(c, `{"type":"proof"}`)
+	}
+	answer := th.hears(c)
+	if strings.HasPrefix(answer, `{"type":"ready","userId":"`+u.id+`","proven":false,`) {
+		if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
+			t.Errorf("%s: %v", u.kind, err)
+		}
+		return true
+	}
+	th.refused(u.kind, c, answer)
+	return false
 }
 
 // admits is the matrix: whether a way in is open by the policy, to a user who has given a proof before or has not.
@@ -141,26 +181,31 @@ func testPolicy(t *testing.T, policy, where string) {
 	s := start()
 	var users []*subject
 	for kind, make := range keyKinds {
-		u := &subject{kind: kind, key: make()}
-		switch {
-		case u.key != nil:
-			u.id = s.Login(u.key.PublicKey())
-		case policy == "require":
-			if status, body := s.Get("/login/any%20text"); status != http.StatusForbidden || body["code"] != "KEY_NOT_PROVABLE" {
-				t.Errorf("login of any text: %d %v", status, body)
+		for _, proves := range []bool{true, false} {
+			u := &subject{kind: kind, key: make(proves), proves: proves}
+			switch {
+			case u.key != nil:
+				u.id = s.Login(u.key.PublicKey())
+			case proves:
+				continue
+			case policy == "require":
+				if status, body := s.Get("/login/any%20text"); status != http.StatusForbidden || body["code"] != "KEY_NOT_PROVABLE" {
+					t.Errorf("login of any text: %d %v", status, body)
+				}
+				continue
+			default:
+				u.id = s.Login("any text")
 			}
-			continue
-		default:
-			u.id = s.Login("any text")
+			users = append(users, u)
 		}
-		users = append(users, u)
 	}
 	check := func(hasProved bool) {
 		t.Helper()
 		for _, u := range users {
 			for _, by := range []way{byPlain, byDeclined} {
-				if got, want := u.try(t, s, by), admits(policy, by, hasProved && u.key != nil); got != want {
-					t.Errorf("%s, %s, after a proof %v: let in %v", u.kind, by, hasProved, got)
+				locked := hasProved && u.proves
+				if got, want := u.try(t, s, by), admits(policy, by, locked); got != want {
+					t.Errorf("%s, %s, after a proof %v: let in %v", u.kind, by, locked, got)
 				}
 			}
 		}
@@ -168,7 +213,7 @@ func testPolicy(t *testing.T, policy, where string) {
 	prove := func() {
 		t.Helper()
 		for _, u := range users {
-			if u.key != nil && !u.try(t, s, byProof) {
+			if u.proves && !u.try(t, s, byProof) {
 				t.Errorf("%s: the proof is refused", u.kind)
 			}
 		}

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -26,8 +27,8 @@ type thief struct {
 	seen   *client.Key // the victim's; what she has seen of its use
 }
 
-// open opens a connection on enigma.v1 as the victim and returns the challenge.
-func (th *thief) open() (*websocket.Conn, string) {
+// dial opens a connection on enigma.v1 as the victim.
+func (th *thief) dial() *websocket.Conn {
 	th.t.Helper()
 	ctx, cancel := context.WithTimeout(th.t.Context(), patience)
 	defer cancel()
@@ -36,22 +37,46 @@ func (th *thief) open() (*websocket.Conn, string) {
 		th.t.Fatal(err)
 	}
 	th.t.Cleanup(func() { c.CloseNow() })
-	_, challenge, err := c.Read(ctx)
-	if err != nil || !strings.Contains(string(challenge), `"challenge"`) {
-		th.t.Fatalf("got %s, %v, want a challenge", challenge, err)
+	return c
+}
+
+// open opens a connection on enigma.v1 as the victim and returns the challenge.
+func (th *thief) open() (*websocket.Conn, string) {
+	th.t.Helper()
+	c := th.dial()
+	challenge := th.hears(c)
+	if !strings.Contains(challenge, `"challenge"`) {
+		th.t.Fatalf("got %s, want a challenge", challenge)
 	}
-	return c, string(challenge)
+	return c, challenge
+}
+
+// hears returns the next frame.
+func (th *thief) hears(c *websocket.Conn) string {
+	th.t.Helper()
+	ctx, cancel := context.WithTimeout(th.t.Context(), patience)
+	defer cancel()
+	_, text, err := c.Read(ctx)
+	if err != nil {
+		th.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // gets reads all that a connection brings, to its end, and fails the test unless that is the refusal and nothing else.
 func (th *thief) gets(what string, c *websocket.Conn) {
 	th.t.Helper()
+	th.refused(what, c, th.hears(c))
+}
+
+// refused is gets for a connection that has brought a frame already.
+func (th *thief) refused(what string, c *websocket.Conn, text string) {
+	th.t.Helper()
+	if want := string(protocol.AppendV1Error(nil, protocol.CodeProofRequired, nil, nil)); text != want {
+		th.t.Errorf("%s: the thief gets %s", what, text)
+	}
 	ctx, cancel := context.WithTimeout(th.t.Context(), patience)
 	defer cancel()
-	_, text, err := c.Read(ctx)
-	if want := string(protocol.AppendV1Error(nil, protocol.CodeProofRequired, nil, nil)); err != nil || string(text) != want {
-		th.t.Errorf("%s: the thief gets %s, %v", what, text, err)
-	}
 	if _, more, err := c.Read(ctx); websocket.CloseStatus(err) != 4401 {
 		th.t.Errorf("%s: the thief gets more: %s, %v", what, more, err)
 	}
@@ -124,17 +149,27 @@ func (th *thief) halfOpen() {
 	th.t.Helper()
 	request := "GET /ws/" + th.victim + " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: enigma.v1\r\n\r\n"
-	for cut := 0; cut <= len(request); cut += len(request) / 4 {
-		nc, err := net.Dial("tcp", th.s.Addr)
-		if err != nil {
-			th.t.Fatal(err)
-		}
-		th.t.Cleanup(func() { nc.Close() })
-		if _, err := nc.Write([]byte(request[:cut])); err != nil {
-			th.t.Fatal(err)
-		}
-		if cut%2 == 0 {
-			nc.(*net.TCPConn).CloseWrite()
+	for quarters := range 5 {
+		cut := len(request) * quarters / 4
+		for _, ended := range []bool{false, true} {
+			nc, err := net.Dial("tcp", th.s.Addr)
+			if err != nil {
+				th.t.Fatal(err)
+			}
+			th.t.Cleanup(func() { nc.Close() })
+			if _, err := nc.Write([]byte(request[:cut])); err != nil {
+				th.t.Fatal(err)
+			}
+			if ended {
+				nc.(*net.TCPConn).CloseWrite()
+			}
+			if quarters < 4 || ended {
+				continue
+			}
+			nc.SetReadDeadline(time.Now().Add(patience))
+			if line, err := bufio.NewReader(nc).ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 101 ") {
+				th.t.Errorf("the whole request is answered with %q, %v", line, err)
+			}
 		}
 	}
 }

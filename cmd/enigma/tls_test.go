@@ -1,9 +1,16 @@
 package main_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,6 +59,36 @@ func TestTLS_ServesAndReadsARenewedCertificate(t *testing.T) {
 	s.AwaitLog("the old one stays in use")
 	if serial, err := handshake(s.Addr, tls.VersionTLS13); serial != 2 || err != nil {
 		t.Errorf("after a broken renewal: certificate %d, %v", serial, err)
+	}
+}
+
+// A client that offers one suite of TLS 1.2 gets in with those that have forward secrecy and authenticate what they
+// encrypt, whatever key the certificate has.
+func TestTLS_TakesNoSuiteWithoutForwardSecrecyOrAuthentication(t *testing.T) {
+	for kind, key := range map[string]crypto.Signer{"ECDSA": must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), "RSA": rsaKey()} {
+		cert, private := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+		enigmatest.WriteCertificateOf(t, key, 1, cert, private)
+		s := enigmatest.Start(t, "--tls-cert", cert, "--tls-key", private)
+		taken := 0
+		for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+			if !slices.Contains(suite.SupportedVersions, tls.VersionTLS12) {
+				continue
+			}
+			want := strings.HasPrefix(suite.Name, "TLS_ECDHE_"+kind) && (strings.Contains(suite.Name, "GCM") || strings.Contains(suite.Name, "POLY1305"))
+			conn, err := tls.Dial("tcp", s.Addr, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID}})
+			if err == nil {
+				taken++
+				conn.Close()
+			}
+			// A refusal is the server's: the client did offer the suite.
+			var alert *net.OpError
+			if refused := errors.As(err, &alert) && alert.Op == "remote error"; (err == nil) != want || refused == want {
+				t.Errorf("%s with a certificate of %s: %v", suite.Name, kind, err)
+			}
+		}
+		if taken != 3 {
+			t.Errorf("with a certificate of %s %d suites are taken", kind, taken)
+		}
 	}
 }
 

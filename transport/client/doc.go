@@ -1,22 +1,22 @@
 // Package client connects a Go program to an Enigma server as one user: it sends messages that are safe when Send
 // returns, and receives messages that stay with the server until they are confirmed, over connections that come and go.
 //
-//	id, err := client.Login(ctx, "https://chat.example", publicKey) // once per user and server; again does no harm
-//	c, err := client.Dial(ctx, "https://chat.example", id)
+//	key, err := client.LoadOrGenerateKey("alice.pem") // keep the file: without it the id is lost
+//	c, err := client.DialKey(ctx, "https://chat.example", key.PublicKey(), client.WithKey(key))
 //	defer c.Close(ctx)
 //	err = c.Send(ctx, to, ciphertext) // safe
 //	m, err := c.Receive(ctx)
 //	…                                 // process it
 //	m.Confirm()                       // not delivered again
 //
-// A user with a key pair proves to the server that it holds the private key; from the first time on, a server with the
-// default policy lets nobody else connect as that user. Keep the file: without it the id is lost.
+// The user proves to the server that it holds the private key; from the first time on, a server with the default policy
+// lets nobody else connect as that user. With [WithKey] the client also demands that the server asks. The proof is bound
+// to the host in the URL, so that a server that is not the one meant cannot pass it on to the one that is.
 //
-//	key, err := client.LoadOrGenerateKey("alice.pem")
-//	c, err := client.DialKey(ctx, "https://chat.example", key.PublicKey(), client.WithKey(key))
+// A user whose key cannot be proved, or has not been yet, connects by its id, as everybody else can who knows that:
 //
-// With [WithKey] the client also demands that the server asks. The proof is bound to the host in the URL, so that a server
-// that is not the one meant cannot pass it on to the one that is.
+//	id, err := client.Login(ctx, "https://chat.example", publicKey) // once per user and server; again does no harm
+//	c, err := client.Dial(ctx, "https://chat.example", id)
 //
 // The payload is the caller's: encrypt it, with package seal for instance, whose format the web page and the terminal
 // commands read too. A server, and who has its disk, sees what is sent.

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/enigma-protocol/enigma/actors/protocol"
@@ -127,7 +129,8 @@ func (k *Key) MarshalPEM() ([]byte, error) {
 }
 
 // LoadKey reads a file that [Key.Save] has written, or another with a private key in PKCS #8 PEM. A missing file is
-// fs.ErrNotExist.
+// fs.ErrNotExist. Who else may read or change the file is not looked at: one that was copied or mounted may be open to
+// others, and who reads it can be that user.
 func LoadKey(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -144,7 +147,8 @@ func LoadKey(path string) (*Key, error) {
 }
 
 // Save writes the private key to a new file, for its owner's eyes only. A file that exists is fs.ErrExist and stays as
-// it is: who loses a key loses its id. The file is on disk when Save returns.
+// it is: who loses a key loses its id. The file is on disk when Save returns, and so is its name, where the system can be
+// asked for that.
 func (k *Key) Save(path string) error {
 	text, err := k.MarshalPEM()
 	if err != nil {
@@ -155,9 +159,27 @@ func (k *Key) Save(path string) error {
 		return fmt.Errorf("enigma: key: %w", err)
 	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
 		err = errors.Join(err, os.Remove(path)) // half a key would stand in the way of the next
 		return fmt.Errorf("enigma: key: %w", err)
+	}
+	return nil
+}
+
+// syncDir puts the names in a directory on disk. Not every system and file system can do that, and a directory that may be
+// written to need not be one that may be read: an error is only what says that the disk has failed.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	err = dir.Sync()
+	if errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
 	}
 	return nil
 }

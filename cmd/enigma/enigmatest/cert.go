@@ -1,6 +1,7 @@
 package enigmatest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,14 +15,20 @@ import (
 	"time"
 )
 
-// WriteCertificate makes a self-signed certificate for 127.0.0.1 and puts it and its key into PEM files. The serial
-// number tells one from another.
+// WriteCertificate makes a self-signed certificate for 127.0.0.1, with a new P-256 key, and puts it and its key into PEM
+// files. The serial number tells one from another.
 func WriteCertificate(t testing.TB, serial int64, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	WriteCertificateOf(t, key, serial, certFile, keyFile)
+}
+
+// WriteCertificateOf is WriteCertificate for a key that there is.
+func WriteCertificateOf(t testing.TB, key crypto.Signer, serial int64, certFile, keyFile string) {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial),
 		Subject:      pkix.Name{CommonName: "enigma"},
