@@ -75,7 +75,7 @@
 // # Limits
 //
 //	request line and headers     18 KiB (16 KiB is promised)             431
-//	header lines, and names in Trailer   128                             431
+//	header lines                 no limit, but of more than 128 only those stay that the server asks for, and 128 of them   431
 //	request body                 64 KiB                                  413
 //	time for a request           Options.ReadTimeout                     408
 //	a TLS handshake              16 KiB ([NewTLSListener])               closed

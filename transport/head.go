@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 
 	"github.com/valyala/fasthttp"
 )
@@ -9,10 +11,12 @@ import (
 // fasthttp keeps the memory of a request for the next one, on the same connection or another, and every header line, every
 // name in Trailer, has a place of its own there, which keeps the longest value that it has ever held. It also takes a target
 // to pieces before anybody asks, and to clean a path moves what follows each "//" and "/./". What a client can make of
-// either is bounded here: a head has few lines, what is not small is not kept, and the target is hidden.
+// either is bounded here: of a head with many lines only those stay that anybody asks for, what is not small is not kept,
+// and the target is hidden.
 
 const (
-	// maxLines bounds the header lines of a request, and the names in its Trailer: browsers behind proxies send some forty.
+	// Of a head with more than maxLines header lines, and names in its Trailer, only those stay that are asked for, and no
+	// more of them. Browsers behind proxies send some forty.
 	maxLines = 128
 	// A request is small, and its memory kept for the next, up to this many bytes and header lines.
 	keepBytes, keepLines = 1 << 10, 32
@@ -29,6 +33,9 @@ const (
 
 // headRead sees a head as soon as it is read, before the target is looked at and the body is waited for.
 func (s *Server) headRead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if !fewLines(h) {
+		thin(h)
+	}
 	switch {
 	case !fewLines(h):
 		*h = fasthttp.RequestHeader{}
@@ -44,6 +51,45 @@ func (s *Server) headRead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		hideTarget(h)
 	}
 	return fasthttp.RequestConfig{}
+}
+
+// thin leaves of a head the lines that are asked for. It is read anew, so that fasthttp and we know of the same.
+func thin(h *fasthttp.RequestHeader) {
+	var few bytes.Buffer
+	few.Grow(len(h.RawHeaders()))
+	fmt.Fprintf(&few, "%s %s %s\r\n", h.Method(), h.RequestURI(), h.Protocol())
+	stays := false
+	for line := range bytes.Lines(h.RawHeaders()) {
+		if line[0] != ' ' && line[0] != '\t' { // else it goes on with the one before
+			name, _, _ := bytes.Cut(line, []byte{':'})
+			stays = asked(name)
+		}
+		if stays {
+			few.Write(line)
+		}
+	}
+	few.WriteString("\r\n")
+	*h = fasthttp.RequestHeader{}
+	if h.Read(bufio.NewReaderSize(&few, few.Len()+1)) != nil { // it has been read once
+		h.SetRequestURI(refusedTarget)
+	}
+}
+
+// asked reports whether anybody looks at a header: fasthttp to read a body or to end a connection, or this package.
+func asked(name []byte) bool {
+	for _, known := range askedHeaders {
+		if len(name) == len(known) && bytes.EqualFold(name, []byte(known)) {
+			return true
+		}
+	}
+	return isForwarding(name)
+}
+
+var askedHeaders = []string{
+	fasthttp.HeaderHost, fasthttp.HeaderContentLength, fasthttp.HeaderTransferEncoding, fasthttp.HeaderExpect,
+	fasthttp.HeaderConnection, fasthttp.HeaderUpgrade, fasthttp.HeaderSecWebSocketKey, fasthttp.HeaderSecWebSocketVersion,
+	fasthttp.HeaderSecWebSocketProtocol, fasthttp.HeaderOrigin, fasthttp.HeaderAccept, fasthttp.HeaderAcceptEncoding,
+	fasthttp.HeaderIfNoneMatch,
 }
 
 // fewLines reports whether a head has no more lines than it may.

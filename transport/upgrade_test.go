@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ func TestUpgrade_Answers(t *testing.T) {
 			{"enigma.v1", []string{"Sec-WebSocket-Protocol: enigma.v1"}, "enigma.v1"},
 			{"in a list", []string{"Sec-WebSocket-Protocol: chat ,enigma.v1, x"}, "enigma.v1"},
 			{"in a second header", []string{"Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol:enigma.v1"}, "enigma.v1"},
+			{"behind many lines", append(slices.Repeat([]string{"A: b"}, 1000), "Sec-WebSocket-Protocol: enigma.v1"), "enigma.v1"},
 			{"others", []string{"Sec-WebSocket-Protocol: enigma.v2, ENIGMA.V1, xenigma.v1"}, ""},
 			{"compression", []string{"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"}, ""},
 			{"with a query", nil, ""},
