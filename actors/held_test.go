@@ -101,3 +101,37 @@ func TestHeld_MailIsStoredWhenTheConnEnds(t *testing.T) {
 		})
 	}
 }
+
+// What is sent twice while the store is read for its recipient is one envelope, and another payload under its id a mistake.
+func TestHeld_KnowsRepeats(t *testing.T) {
+	store := newFaulty()
+	b := newBroker(t, store, actors.WithShards(1))
+	alice, bob := login(t, b, "alice"), login(t, b, "bob")
+	a := attach(t, b, alice, v1)
+	a.nextN(2)
+	reading := make(chan struct{})
+	reads := store.Calls(storetest.Read)
+	store.Set(storetest.Fault{Hold: reading}, storetest.Read)
+	c := attach(t, b, bob)
+	if err := store.Await(t.Context(), storetest.Read, reads+1); err != nil {
+		t.Fatal(err)
+	}
+	a.send(bob, "x", "m")
+	a.send(bob, "x", "m")
+	a.send(bob, "y", "m")
+	a.send(bob, "z", "n")
+	a.silent()
+	close(reading)
+	expect(t, c.next(), message(alice, bob, "x"))
+	expect(t, c.next(), message(alice, bob, "z"))
+	got := map[string]int{}
+	for range 3 {
+		f := a.next()
+		got[f.Type+f.Code+f.ID]++
+	}
+	if got["ackm"] != 1 || got["ackn"] != 1 || got["errorID_CONFLICTm"] != 1 {
+		t.Errorf("the sender is told %v", got)
+	}
+	a.silent()
+	c.silent()
+}
