@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 TOOLCHAIN ?= go1.26.10
 # What the server spends its time on, for the compiler: bench/profile.sh makes it.
 PGO ?= bench/enigma.pgo
-FUZZTIME ?= 1m
+FUZZTIME ?= 10m
 BENCH ?= .
 COUNT ?= 6
 
@@ -59,7 +59,7 @@ soak: tools ## the long versions of the tests that have one
 	ENIGMA_SOAK=1 go test -count 1 -timeout 6h ./...
 	go test -count 1 -run Delivery ./actors -rapid.checks 20000 -rapid.steps 150
 
-fuzz: ## every fuzz target for FUZZTIME
+fuzz: ## every fuzz target for FUZZTIME, which takes hours
 	.ci/fuzz $(FUZZTIME)
 
 audit: export GOTOOLCHAIN = $(TOOLCHAIN)
