@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,7 +125,8 @@ func TestSlowloris_DelaysNobody(t *testing.T) {
 // noise is a p99 in milliseconds that a busy machine makes by itself: what is below it is not compared.
 const noise = 5
 
-// TestSlowloris_IsCut has the server's own timeouts end such connections, however much they drip.
+// TestSlowloris_IsCut has the server's own timeouts end such connections, however much they drip, each when its time is
+// over.
 func TestSlowloris_IsCut(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := enigmatest.Start(t)
@@ -135,6 +137,7 @@ func TestSlowloris_IsCut(t *testing.T) {
 		n := slow.count()
 		return float64(n), n == 0
 	})
+	slow.judge(t, len(ids)/len(slownesses))
 	await(t, "the server has no more files open than before", func() (float64, bool) {
 		n := s.OpenFiles()
 		return float64(n), n <= files+slack
@@ -144,6 +147,32 @@ func TestSlowloris_IsCut(t *testing.T) {
 	}
 	if n := s.Metric(`enigma_errors_total{code="PROOF_REQUIRED"}`); int(n) != len(ids)/len(slownesses) {
 		t.Errorf("%.0f were told that they had to prove their key, want %d", n, len(ids)/len(slownesses))
+	}
+}
+
+// How much before its time is over a connection may be cut, for the reading of clocks, and how much later: the server
+// gives a WebSocket a second more to close, and a busy machine is late.
+const (
+	early = time.Second
+	late  = 15 * time.Second
+)
+
+// judge looks at how long the connections have lasted that the server has ended, so many of each kind.
+func (l *loiterers) judge(t testing.TB, each int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, kind := range slownesses {
+		lasted := l.lasted[kind.name]
+		if len(lasted) != each {
+			t.Errorf("%s: %d were cut, want %d", kind.name, len(lasted), each)
+			continue
+		}
+		first, last := slices.Min(lasted), slices.Max(lasted)
+		t.Logf("%s: %d were cut after %.1f to %.1f s of %s", kind.name, each, first.Seconds(), last.Seconds(), kind.allowed)
+		if first < kind.allowed-early || last > kind.allowed+late {
+			t.Errorf("%s: cut after %s to %s, want about %s", kind.name, first, last, kind.allowed)
+		}
 	}
 }
 
