@@ -19,6 +19,12 @@ func (o Options) WithClock(now func() time.Time) Options {
 	return o
 }
 
+// WithMaxHTTPConns changes how many connections may speak HTTP.
+func (o Options) WithMaxHTTPConns(n int) Options {
+	o.maxHTTPConns = n
+	return o
+}
+
 // Routes returns what the server answers: paths by method.
 func (s *Server) Routes() map[string][]string { return s.router.List() }
 

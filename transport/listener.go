@@ -145,7 +145,7 @@ func (s *Server) enter(c *httpConn) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.httpConns) >= maxHTTPConns || s.stopping.Load() {
+	if len(s.httpConns) >= s.opts.maxHTTPConns || s.stopping.Load() {
 		s.places.give()
 		return false
 	}

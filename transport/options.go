@@ -77,6 +77,8 @@ type Options struct {
 	proofTimeout time.Duration
 	// now is the clock of challenges.
 	now func() time.Time
+	// maxHTTPConns bounds the connections that speak HTTP; only tests change it.
+	maxHTTPConns int
 
 	// Log takes what an operator has to know. No key, id, path, payload or address of a client goes there, at whatever
 	// level. Default slog.Default.
@@ -106,6 +108,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDuration(&o.WriteTimeout, 30*time.Second)
 	orDuration(&o.FrameTimeout, 30*time.Second)
 	orDuration(&o.proofTimeout, 10*time.Second)
+	orInt(&o.maxHTTPConns, maxHTTPConns)
 	if o.HoldBytes == 0 {
 		o.HoldBytes = 256 << 20
 	}

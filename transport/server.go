@@ -116,7 +116,7 @@ func New(broker Broker, options Options) (*Server, error) {
 		ReadTimeout:        opts.ReadTimeout,
 		IdleTimeout:        opts.IdleTimeout,
 		WriteTimeout:       opts.WriteTimeout,
-		Concurrency:        2 * maxHTTPConns, // the listener refuses earlier, in JSON
+		Concurrency:        2 * opts.maxHTTPConns, // the listener refuses earlier, in JSON
 		CloseOnShutdown:    true,
 		KeepHijackedConns:  true,
 		// Multipart forms would be written to disk before anyone asked for them.
