@@ -77,7 +77,8 @@ func pester(s *enigmatest.Server, id string, rate int) (stop func() int64) {
 
 // TestSlowloris_DelaysNobody has users talk on one server while thousands of connections to it never come to the point
 // and handshakes that are none flood it. What that takes of the machine is not the server's fault: their p99 is compared
-// with what it is when the same is done to another server beside it, by the medians of several measurements of each.
+// with what it is when the same is done to another server beside it. Some milliseconds are what a busy machine makes by
+// itself, and more of them where the tests of other packages run beside it.
 func TestSlowloris_DelaysNobody(t *testing.T) {
 	s, other := enigmatest.Start(t), enigmatest.Start(t)
 	keys := provable(enigmatest.Pick(2000/slowdown, 5000))
@@ -100,13 +101,9 @@ func TestSlowloris_DelaysNobody(t *testing.T) {
 		}
 		return result
 	}
-	c := comparison{pairs: enigmatest.Pick(3, 5), factor: 2, floor: noise}
-	for harmless, settled := c.verdict(); !settled || !harmless; harmless, settled = c.verdict() {
-		if settled {
-			t.Errorf("the p99 of those who talk was %.2f ms without and %.2f ms with those who are slow", c.without, c.with)
-			break
-		}
-		if len(c.with)%2 == 0 {
+	c := comparison{factor: 2, floor: enigmatest.Pick(20.0, 5.0)}
+	for n := 0; n < 5 && !c.settled(); n++ {
+		if n%2 == 0 {
 			c.without = append(c.without, measure(other))
 			c.with = append(c.with, measure(s))
 		} else {
@@ -115,15 +112,15 @@ func TestSlowloris_DelaysNobody(t *testing.T) {
 		}
 	}
 	t.Logf("p99 in ms: %.2f without, %.2f with", c.without, c.with)
+	if !c.harmless() {
+		t.Error("those who talk are delayed by those who are slow")
+	}
 	most := watch()
 	t.Logf("memory: %.0f MiB before, %.0f MiB at most", before, most)
 	if per := (most - before) * 1024 / float64(len(ids)+users); per > 64*slowdown*slowdown {
 		t.Errorf("%.0f KiB for each slow connection", per)
 	}
 }
-
-// noise is a p99 in milliseconds that a busy machine makes by itself: what is below it is not compared.
-const noise = 5
 
 // TestSlowloris_IsCut has the server's own timeouts end such connections, however much they drip, each when its time is
 // over.
