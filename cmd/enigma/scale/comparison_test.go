@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// comparison is of figures that were taken in turn without and with what is judged, so that both see the same of what
-// else the machine does. It is judged by their medians, so that no single one decides.
+// comparison is of figures that were taken in pairs, without and with what is judged: at the same time, so that both see
+// the same of what else the machine does. It is judged by their medians, so that no single one decides.
 type comparison struct {
 	pairs         int     // an odd number
 	factor        float64 // the median with may be so many times the one without
