@@ -103,9 +103,9 @@ func TestSlowloris_DelaysNobody(t *testing.T) {
 		c.without, c.with = append(c.without, without), append(c.with, with)
 		harmless, settled = c.verdict()
 		t.Logf("p99 %.2f ms without and %.2f ms with %d slow connections", without, with, slow.count())
-		await(t, "those that were cut have come again", func() (float64, bool) {
+		await(t, "most of those that were cut have come again", func() (float64, bool) {
 			n := slow.count()
-			return float64(n), n >= len(ids)*9/10
+			return float64(n), n >= len(ids)*4/5
 		})
 	}
 	bad := float64(stop()) / time.Since(begun).Seconds()
