@@ -6,9 +6,9 @@
 //
 // What happens to messages is judged by the ledger of package faults, which hears of every one that is sent, answered
 // and received, and by that of the load generator, whose payloads name sender, recipient and number. What it cost is read
-// from outside: the files and the memory of the process, its metrics, its log. How fast it is is compared to how fast it
-// is in the same run when nothing, or the same on another server, is done to it: by the least of figures that were taken
-// in turn, for a busy machine only adds to some. When something has to happen is judged by what the server is set to.
+// from outside: the files and the memory of the process, its metrics, its log. How fast it answers is compared to how fast
+// another one does beside it at the same time, by the medians of several figures, for a busy machine spoils some. When
+// something has to happen is told by what the server is set to.
 //
 // # How long they take
 //

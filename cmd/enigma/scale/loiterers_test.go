@@ -148,17 +148,17 @@ func (l *loiterers) begin(kind slowness, id string) (net.Conn, []byte, error) {
 	return nc, rest, nil
 }
 
-// comeAgain makes a connection, however often that fails; nil when it is over.
+// comeAgain makes a connection, however often that fails; nil when it is over. It waits first, each time as long as it
+// likes: those that were cut together would come together, and hold up the users who talk in this process.
 func (l *loiterers) comeAgain(kind slowness, id string) (net.Conn, []byte) {
 	for {
-		nc, rest, err := l.begin(kind, id)
-		if err == nil {
-			return nc, rest
-		}
 		select {
 		case <-l.quit:
 			return nil, nil
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(mathrand.N(2 * time.Second)):
+		}
+		if nc, rest, err := l.begin(kind, id); err == nil {
+			return nc, rest
 		}
 	}
 }
