@@ -161,16 +161,25 @@ func tryCollect(addr string, book *ledger.Ledger, id string) error {
 	conn.ReadBy(time.Now().Add(enigmatest.Pick(within, 10*time.Minute)))
 	notes := book.Connected(id)
 	marker, unsaid := fmt.Sprint("end ", time.Now().UnixNano()), 0
-	for drained, marked := false, false; !drained || !marked; {
+	mark := func() {
+		_ = conn.WriteAll((&v1Frame{Type: "send", ID: marker, To: id, Payload: marker}).wire()) // what is broken is read
+	}
+	for drained, marked, refused := false, false, false; !drained || !marked; {
 		f, err := nextV1(conn)
 		if err != nil {
 			return err
 		}
 		switch f.Type {
 		case "ready":
-			_ = conn.WriteAll((&v1Frame{Type: "send", ID: marker, To: id, Payload: marker}).wire()) // what is broken is read
+			mark()
+		case "error": // a full mailbox takes it when what is in it has come
+			if refused = true; drained {
+				mark()
+			}
 		case "drained":
-			drained = true
+			if drained = true; refused {
+				mark()
+			}
 		case "message":
 			if f.From == id && strings.HasPrefix(f.ID, "end ") { // or that of an earlier attempt
 				marked = marked || f.ID == marker
