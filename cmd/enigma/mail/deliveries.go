@@ -33,8 +33,8 @@ func watch(a *Agent) *deliveries {
 				return // the Agent has ended
 			}
 			if l.Content != nil && l.Content.Type == seal.TypeReceipt {
+				l.Confirm() // first: who has waited may end the Agent at once
 				d.take(l.From, l.Content.IDs)
-				l.Confirm()
 			}
 		}
 	}()
