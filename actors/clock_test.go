@@ -76,24 +76,24 @@ func TestClock_RunningForMonths(t *testing.T) {
 				attach(t, b, carol, mute)
 				a.send(bob, "first")
 				a.send(carol, "unconfirmed")
-				time.Sleep(50 * time.Millisecond)
+				time.Sleep(50 * time.Millisecond) // simulated
 				a.send(bob, "within the interval")
 				if n := c.countPings(); n != 1 {
 					t.Fatalf("%d fences, want one with the first data", n)
 				}
-				time.Sleep(800 * time.Millisecond)
+				time.Sleep(800 * time.Millisecond) // simulated
 				if n := b.Stats().Spilled; n != 0 {
 					t.Fatalf("%d spilled before they were due", n)
 				}
-				time.Sleep(300 * time.Millisecond)
+				time.Sleep(300 * time.Millisecond) // simulated
 				if n := b.Stats().Spilled; n != 1 {
 					t.Fatalf("%d spilled, want what is unconfirmed for a second", n)
 				}
-				time.Sleep(2 * time.Minute)
+				time.Sleep(2 * time.Minute) // simulated
 				if n := b.Stats().Detached; n != 0 {
 					t.Fatalf("%d conns dropped that answered", n)
 				}
-				time.Sleep(2 * time.Minute)
+				time.Sleep(2 * time.Minute) // simulated
 				if n := b.Stats().Detached; n != 1 {
 					t.Fatalf("%d conns dropped, want the one that answers nothing", n)
 				}

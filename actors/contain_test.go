@@ -191,7 +191,7 @@ func TestPanic_InAnyMethodOfTheStoreIsOneFailedCall(t *testing.T) {
 				alice, bob := login(t, b, "alice"), login(t, b, "bob")
 				a := attach(t, b, alice)
 				a.send(bob, "before")
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // simulated
 				store.in.Store(in)
 				b.Login(t.Context(), []byte("carol"))
 				b.PublicKey(t.Context(), alice)

@@ -8,9 +8,9 @@ import (
 )
 
 // Draining is the way from the store to delivery. A new conn begins by catching up: arrivals are held in memory while
-// the store is read page by page. Should they become too many they are parked behind what is stored, and the user
-// drains; once a page comes back short, arrivals are held again, and when the appends under way are through and read,
-// what was held follows and the user is live. Waiting for an empty page instead would never end while mail arrives.
+// the first page is read. Should there be more pages, or too many arrivals, these are parked behind what is stored, and
+// the user drains; once a page comes back short, arrivals are held again, and when the appends under way are through and
+// read, what was held follows and the user is live. Waiting for an empty page instead would never end while mail arrives.
 //
 // What is held is accepted only once a page has come back short, so that all there is in the store is in the outbox too.
 // Before that it is the store's quota that decides if the conn ends: else each conn could leave more than the one before.

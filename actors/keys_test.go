@@ -16,7 +16,7 @@ import (
 type leisurely struct{ actors.Store }
 
 func (s leisurely) PutKeys(ctx context.Context, keys []persistence.KeyRecord, errs []error) error {
-	time.Sleep(600 * time.Millisecond)
+	time.Sleep(600 * time.Millisecond) // its slowness
 	return s.Store.PutKeys(ctx, keys, errs)
 }
 
@@ -51,7 +51,7 @@ func TestKeys_DoNotWaitForLogins(t *testing.T) {
 					}
 				})
 			}
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // so that these come before those that follow
 		}
 		post("first") // the store is at these while the others gather
 		post("second")

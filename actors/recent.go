@@ -67,14 +67,15 @@ func (r *recents) keep(m *remembered) {
 	m.listed = true
 	at, n := len(r.stored), len(r.stored)
 	if n > 0 && r.stored[n-1].seq > m.seq { // hardly ever
-		at, _ = r.place(m.seq)
+		at = r.place(m.seq)
 	}
 	r.stored = slices.Insert(r.stored, at, m)
 }
 
-// place returns where in stored the first is that is not before seq, and whether it is seq.
-func (r *recents) place(seq uint64) (int, bool) {
-	return slices.BinarySearchFunc(r.stored, seq, func(m *remembered, seq uint64) int { return cmp.Compare(m.seq, seq) })
+// place returns where in stored the first is that is not before seq.
+func (r *recents) place(seq uint64) int {
+	at, _ := slices.BinarySearchFunc(r.stored, seq, func(m *remembered, seq uint64) int { return cmp.Compare(m.seq, seq) })
+	return at
 }
 
 // renumber notes that the copy that is delivered is another.
@@ -83,7 +84,7 @@ func (r *recents) renumber(m *remembered, seq uint64) {
 		return
 	}
 	if m.listed {
-		at, _ := r.place(m.seq)
+		at := r.place(m.seq)
 		r.stored = slices.Delete(r.stored, at, at+1)
 		m.listed, m.seq = false, seq
 		r.keep(m)

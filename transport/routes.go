@@ -18,8 +18,8 @@ import (
 // loginPrefix precedes a key in a path. What follows belongs to the key, whatever it looks like.
 const loginPrefix = "/login/"
 
-// routes registers the resources. The router is given the raw path by handle, as far as it matters, and corrects nothing in it: it would
-// redirect keys that have two slashes in them, or one at the end.
+// routes registers the resources. The router is given the raw path by handle, as far as it matters, and corrects nothing
+// in it: it would redirect keys that have two slashes in them, or one at the end.
 func (s *Server) routes() *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash = false
